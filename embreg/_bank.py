@@ -1,0 +1,245 @@
+"""Many small MLPs trained side by side on one X: every target times every configuration.
+
+The MLPs of a block are stacked, so that each layer is one batched product. Gradients are written
+out by hand: with autograd the bookkeeping costs as much as the products at this size. Every MLP
+starts from the same random weights and sees the same batches, so its result does not depend on
+which others are trained beside it (a plain loop gives the same; the tests hold the two together).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from embreg._progress import Progress
+
+__all__ = ["Bank", "Trained", "forward", "initial_weights"]
+
+MODELS_PER_BLOCK = 16
+"""MLPs trained at once; more would leave the processor's caches."""
+
+
+@dataclass
+class Trained:
+    """What training one MLP gave.
+
+    Attributes
+    ----------
+    val_loss : float
+        Smallest validation MSE, in standardised units of y.
+    best_epoch, epochs : int
+        When it was reached, and when training stopped.
+    weights : list of ndarray
+        ``[W1, b1, W2, b2, …]`` at the best epoch, float32; W of shape (inputs, outputs).
+    """
+
+    val_loss: float
+    best_epoch: int
+    epochs: int
+    weights: list[np.ndarray]
+
+
+def initial_weights(sizes: Sequence[int], seed: int) -> list[np.ndarray]:
+    """Weights and biases uniform in ±1/sqrt(inputs), as `torch.nn.Linear` draws them.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Widths from input to output, e.g. (d, 256, 256, 1).
+    seed : int
+
+    Returns
+    -------
+    list of ndarray
+        ``[W1, b1, …]``, float32.
+    """
+    rng = np.random.default_rng(seed)
+    out = []
+    for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
+        bound = 1 / np.sqrt(n_in)
+        out.append(rng.uniform(-bound, bound, (n_in, n_out)).astype(np.float32))
+        out.append(rng.uniform(-bound, bound, (1, n_out)).astype(np.float32))
+    return out
+
+
+def forward(weights: Sequence[np.ndarray], X: np.ndarray) -> np.ndarray:
+    """Prediction of one MLP, shape (n,), in float32."""
+    h = X.astype(np.float32)
+    for i in range(0, len(weights) - 2, 2):
+        h = np.maximum(h @ weights[i] + weights[i + 1], 0)
+    return (h @ weights[-2] + weights[-1])[:, 0]
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Settings shared by every MLP.
+
+    Parameters
+    ----------
+    hidden : sequence of int
+        Widths of the hidden ReLU layers.
+    max_epochs, patience : int
+        Stop after `max_epochs`, or when the validation loss has not improved for `patience` epochs.
+    batch_size : int or None
+        Rows per step; None is the whole training set.
+    precision : {"float32", "bfloat16"}
+        Of the products; weights and the optimiser stay in float32.
+    seed : int
+        Of the initial weights and the order of batches.
+    """
+
+    hidden: tuple[int, ...]
+    max_epochs: int
+    patience: int
+    batch_size: int | None
+    precision: str
+    seed: int
+
+    def train(
+        self,
+        X: np.ndarray,
+        Y: np.ndarray,
+        X_val: np.ndarray,
+        Y_val: np.ndarray,
+        configurations: Sequence[tuple[float, float]],
+    ) -> list[list[Trained]]:
+        """Train one MLP per target and configuration.
+
+        Parameters
+        ----------
+        X, X_val : ndarray of shape (n, d) and (v, d), float32
+        Y, Y_val : ndarray of shape (n, t) and (v, t), float32
+            Standardised targets.
+        configurations : sequence of (learning rate, weight decay)
+
+        Returns
+        -------
+        list of list of Trained
+            ``result[target][configuration]``.
+        """
+        import torch
+
+        jobs = [(t, c) for c in range(len(configurations)) for t in range(Y.shape[1])]
+        result: list[list[Any]] = [[None] * len(configurations) for _ in range(Y.shape[1])]
+        data = [torch.from_numpy(np.ascontiguousarray(a, dtype=np.float32)) for a in (X, Y, X_val, Y_val)]
+        with Progress("training heads", len(jobs)) as bar, torch.inference_mode():
+            for start in range(0, len(jobs), MODELS_PER_BLOCK):
+                block = jobs[start : start + MODELS_PER_BLOCK]
+                trained = _Block(self, data, block, configurations).train()
+                for (t, c), one in zip(block, trained, strict=True):
+                    result[t][c] = one
+                bar.advance(len(block))
+        return result
+
+
+class _Block:
+    """One stack of MLPs; those that stopped leave the stack."""
+
+    def __init__(
+        self, bank: Bank, data: list[Any], jobs: list[tuple[int, int]], configurations: Sequence[tuple[float, float]]
+    ) -> None:
+        import torch
+
+        self.bank, self.torch = bank, torch
+        self.dtype = getattr(torch, bank.precision)
+        X, Y, X_val, Y_val = data
+        self.X, self.X_val = X.to(self.dtype), X_val.to(self.dtype)
+        targets = [t for t, _ in jobs]
+        self.Y = Y[:, targets].T.unsqueeze(-1).contiguous()
+        self.Y_val = Y_val[:, targets].T.unsqueeze(-1).contiguous()
+        self.rates = [configurations[c] for _, c in jobs]
+        sizes = (X.shape[1], *bank.hidden, 1)
+        start = [torch.from_numpy(w) for w in initial_weights(sizes, bank.seed)]
+        self.params = [w.expand(len(jobs), *w.shape).clone() for w in start]
+        self.alive = list(range(len(jobs)))
+        self._build_optimizer({})
+        self.best = [Trained(float("inf"), 0, 0, []) for _ in jobs]
+
+    def train(self) -> list[Trained]:
+        bank, n = self.bank, len(self.X)
+        size = n if bank.batch_size is None else min(bank.batch_size, n)
+        order = np.random.default_rng(bank.seed)
+        for epoch in range(1, bank.max_epochs + 1):
+            rows = self.torch.from_numpy(order.permutation(n)) if size < n else None
+            for start in range(0, n, size):
+                if rows is None:
+                    self._step(self.X, self.Y)
+                else:
+                    part = rows[start : start + size]
+                    self._step(self.X[part], self.Y[:, part])
+            if not self._validate(epoch):
+                break
+        return self.best
+
+    def _hidden(self, X: Any, weights: list[Any]) -> list[Any]:
+        """Activations of every layer, the prediction last."""
+        acts, h = [], X
+        for i in range(0, len(weights), 2):
+            h = self.torch.matmul(h, weights[i]).add_(weights[i + 1])
+            if i < len(weights) - 2:
+                h.relu_()
+            acts.append(h)
+        return acts
+
+    def _step(self, X: Any, Y: Any) -> None:
+        torch = self.torch
+        weights = [p.to(self.dtype) for p in self.params]
+        acts = self._hidden(X, weights)
+        delta = (acts[-1].float() - Y).mul_(2 / Y.shape[1]).to(self.dtype)
+        for i in range(len(weights) - 2, -1, -2):
+            below = X if i == 0 else acts[i // 2 - 1]
+            self.grads[i].copy_(torch.matmul(below.transpose(-1, -2), delta))
+            self.grads[i + 1].copy_(delta.sum(1, keepdim=True, dtype=torch.float32))
+            if i:
+                delta = torch.matmul(delta, weights[i].transpose(1, 2)).mul_(below > 0)
+        self.optimizer.step()
+
+    def _validate(self, epoch: int) -> bool:
+        """Keep the best weights, drop those that stopped; False when none is left."""
+        weights = [p.to(self.dtype) for p in self.params]
+        predicted = self._hidden(self.X_val, weights)[-1].float()
+        losses = (predicted - self.Y_val).square_().mean((1, 2)).tolist()
+        stay = []
+        for k, (i, loss) in enumerate(zip(self.alive, losses, strict=True)):
+            best = self.best[i]
+            best.epochs = epoch
+            if loss < best.val_loss or not best.weights:
+                best.val_loss, best.best_epoch = loss, epoch
+                best.weights = [p[k].numpy().copy() for p in self.params]
+            # A loss that is not finite cannot recover.
+            if epoch - best.best_epoch < self.bank.patience and np.isfinite(loss):
+                stay.append(k)
+        if stay and len(stay) < len(losses):
+            self._compact(stay)
+        return bool(stay)
+
+    def _compact(self, stay: list[int]) -> None:
+        state = {
+            (new, j): self.optimizer.state[self.slices[old][j]]
+            for new, old in enumerate(stay)
+            for j in range(len(self.params))
+        }
+        self.params = [p[stay].contiguous() for p in self.params]
+        self.Y, self.Y_val = self.Y[stay], self.Y_val[stay]
+        self.alive = [self.alive[k] for k in stay]
+        self.rates = [self.rates[k] for k in stay]
+        self._build_optimizer(state)
+
+    def _build_optimizer(self, state: dict[tuple[int, int], Any]) -> None:
+        """AdamW over views of the stack: one group per configuration, one tensor per MLP and layer."""
+        torch = self.torch
+        self.grads = [torch.zeros_like(p) for p in self.params]
+        self.slices = [[p[k] for p in self.params] for k in range(len(self.rates))]
+        groups: dict[tuple[float, float], list[Any]] = {}
+        for k, rate in enumerate(self.rates):
+            for j, view in enumerate(self.slices[k]):
+                view.grad = self.grads[j][k]
+                groups.setdefault(rate, []).append(view)
+        self.optimizer = torch.optim.AdamW(
+            [{"params": g, "lr": lr, "weight_decay": wd} for (lr, wd), g in groups.items()], fused=True
+        )
+        for (k, j), kept in state.items():
+            self.optimizer.state[self.slices[k][j]] = kept

@@ -1,0 +1,229 @@
+"""Forward passes: token ids in, pooled vectors out, for every requested pooling and layer at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from embreg import pooling as _pooling
+
+if TYPE_CHECKING:
+    import torch
+
+    from embreg.models import LocalModel
+
+__all__ = ["Engine", "Output", "load_engine", "resolve_device", "resolve_dtype"]
+
+TOKENS_PER_BATCH = {"cpu": 4096, "cuda": 65536, "mps": 16384}
+"""Padded tokens in one forward pass; small batches stay in a CPU's caches."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """One thing to read off a forward pass: a pooling of a layer."""
+
+    pooling: str
+    layer: int
+
+
+def resolve_device(device: str) -> str:
+    """``"auto"`` is CUDA, then Apple's MPS, then the CPU.
+
+    Examples
+    --------
+    >>> resolve_device("cpu")
+    'cpu'
+    """
+    if device != "auto":
+        return device
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def resolve_dtype(dtype: str, device: str) -> str:
+    """``"auto"`` is bfloat16 where the processor multiplies it natively, else float32.
+
+    Never float16: T5's activations overflow it.
+
+    Raises
+    ------
+    ValueError
+        Anything but auto, float32 and bfloat16.
+
+    Examples
+    --------
+    >>> resolve_dtype("float32", "cpu")
+    'float32'
+    """
+    if dtype in ("float32", "bfloat16"):
+        return dtype
+    if dtype != "auto":
+        raise ValueError(
+            f"dtype must be 'auto', 'float32' or 'bfloat16' (float16 overflows in T5), however: got {dtype!r}"
+        )
+    import torch
+
+    if device.startswith("cuda"):
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    if device != "cpu":
+        return "float32"
+    # torch has no public question for this; without the answer float32 is right, only slower.
+    native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
+    return "bfloat16" if native else "float32"
+
+
+class Engine:
+    """A loaded model and tokenizer.
+
+    Parameters
+    ----------
+    local : LocalModel
+        Files on disk, as `embreg.models.resolve` gives them.
+    weights : {"pretrained", "random"}
+        ``"random"`` keeps the architecture and draws fresh weights from `seed` (section 3.3).
+    dtype, device : str
+        Resolved names, not ``"auto"``.
+    seed : int
+        Of the fresh weights.
+    """
+
+    def __init__(self, local: LocalModel, *, weights: str, dtype: str, device: str, seed: int) -> None:
+        import torch
+        from transformers import AutoConfig, AutoTokenizer
+        from transformers.utils import logging
+
+        self.device, self.dtype = device, getattr(torch, dtype)
+        config = AutoConfig.from_pretrained(local.path, trust_remote_code=False)
+        self.tokenizer = AutoTokenizer.from_pretrained(local.path, use_fast=True, trust_remote_code=False)
+        if not self.tokenizer.is_fast:
+            raise ValueError(f"{local.path} has no fast tokenizer (tokenizer.json); convert it with transformers")
+        # Its own limit differs from what the positions allow; the embedder decides, so nothing is cut here.
+        self.tokenizer.model_max_length = int(1e9)
+        self.tokenizer.backend_tokenizer.no_truncation()
+        self.tokenizer.backend_tokenizer.no_padding()
+        had_bar = logging.is_progress_bar_enabled()
+        logging.disable_progress_bar()  # a second of bar for every model says nothing
+        self.model = _load(local, config, weights, self.dtype, seed).to(device).eval()
+        if had_bar:
+            logging.enable_progress_bar()
+        self.dim = int(self.model.get_input_embeddings().weight.shape[1])
+        self.n_layers = int(config.num_hidden_layers)
+        self.context = _context(config)
+        pad = self.tokenizer.pad_token_id
+        self.pad = int(pad) if pad is not None else 0  # masked in any case
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids with the model's special tokens, nothing cut."""
+        ids: list[list[int]] = []
+        for start in range(0, len(texts), 4096):
+            # A lone surrogate cannot reach the Rust tokenizer; it reads as the replacement mark.
+            block = [t.encode("utf-8", "replace").decode() for t in texts[start : start + 4096]]
+            ids += [e.ids for e in self.tokenizer.backend_tokenizer.encode_batch(block, add_special_tokens=True)]
+        return ids
+
+    def truncate(self, ids: list[int], limit: int) -> list[int]:
+        """Cut to `limit` tokens; a special token at the end (``</s>``, ``[SEP]``) stays there."""
+        if ids[-1] in self.tokenizer.all_special_ids:
+            return ids[: limit - 1] + ids[-1:]
+        return ids[:limit]
+
+    def count_unknown(self, ids: Sequence[int]) -> int:
+        """Unknown tokens among `ids`."""
+        return ids.count(self.tokenizer.unk_token_id)
+
+    def run(
+        self, ids: Sequence[Sequence[int]], outputs: Sequence[Output], stage: str
+    ) -> Iterator[tuple[list[int], dict[Output, np.ndarray], int]]:
+        """Yield ``(positions, vectors, padded tokens)`` batch by batch, shortest rows first.
+
+        Parameters
+        ----------
+        ids : sequence of token id lists
+            Already cut to what the model reads.
+        outputs : sequence of Output
+            All are read off the same forward pass.
+        stage : {"forward", "vocab"}
+            ``"vocab"`` pools the vocabulary embeddings without a forward pass.
+        """
+        import torch
+
+        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+        for batch in _batches(order, [len(r) for r in ids], TOKENS_PER_BATCH[self.device.split(":")[0]]):
+            width = max(len(ids[i]) for i in batch)
+            tokens = torch.full((len(batch), width), self.pad, dtype=torch.long)
+            mask = torch.zeros((len(batch), width), dtype=torch.long)
+            for row, i in enumerate(batch):
+                tokens[row, : len(ids[i])] = torch.tensor(ids[i])
+                mask[row, : len(ids[i])] = 1
+            tokens, mask = tokens.to(self.device), mask.to(self.device)
+            with torch.inference_mode():
+                hidden = self._hidden(tokens, mask, outputs, stage)
+                vectors = {o: _pooling.get(o.pooling)(hidden[o.layer], mask).cpu().numpy() for o in outputs}
+            yield batch, vectors, tokens.numel()
+
+    def _hidden(
+        self, tokens: torch.Tensor, mask: torch.Tensor, outputs: Sequence[Output], stage: str
+    ) -> dict[int, torch.Tensor]:
+        if stage == "vocab":
+            table = self.model.get_input_embeddings()(tokens)
+            return {o.layer: table for o in outputs}
+        layers = {o.layer for o in outputs}
+        every = layers != {-1}
+        result = self.model(input_ids=tokens, attention_mask=mask, output_hidden_states=every)
+        if not every:
+            return {-1: result.last_hidden_state}
+        states = result.hidden_states
+        return {k: result.last_hidden_state if k in (-1, self.n_layers) else states[k] for k in layers}
+
+
+def _batches(order: Sequence[int], lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Cut rows, sorted by length, into batches of at most `budget` padded tokens."""
+    batch: list[int] = []
+    for i in order:
+        if batch and (len(batch) + 1) * lengths[i] > budget:
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch
+
+
+def _load(local: LocalModel, config: Any, weights: str, dtype: Any, seed: int) -> Any:
+    import torch
+    from transformers import AutoModel, T5EncoderModel
+
+    # Only the encoder of an encoder-decoder is used (section 2), so only it is loaded.
+    cls = T5EncoderModel if config.model_type == "t5" else AutoModel
+    # BERT's pooler is a head for another task; a checkpoint without one would get random weights there.
+    extra = {"add_pooling_layer": False} if config.model_type in ("bert", "roberta", "xlm-roberta", "mpnet") else {}
+    if weights == "pretrained":
+        return cls.from_pretrained(
+            local.path, dtype=dtype, use_safetensors=True, trust_remote_code=False, local_files_only=True, **extra
+        )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = cls(config) if cls is T5EncoderModel else cls.from_config(config, trust_remote_code=False, **extra)
+    return model.to(dtype)
+
+
+def _context(config: Any) -> int | None:
+    """Longest input in tokens, or None where positions are relative and unlimited (T5)."""
+    if config.model_type == "t5":
+        return None
+    limit = getattr(config, "max_position_embeddings", None)
+    if limit and config.model_type in ("roberta", "xlm-roberta", "camembert", "mpnet"):
+        return int(limit) - 2  # their positions start behind the padding index
+    return int(limit) if limit else None
+
+
+@lru_cache(maxsize=2)
+def load_engine(local: LocalModel, weights: str, dtype: str, device: str, seed: int) -> Engine:
+    """Load once per process: embedders that differ in pooling or layer share a model."""
+    return Engine(local, weights=weights, dtype=dtype, device=device, seed=seed)

@@ -1,0 +1,370 @@
+"""TextEmbedder: strings to vectors with a frozen language model (sections 2 and 3.3)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from embreg import pooling as _pooling
+from embreg._progress import Progress
+from embreg.store import Row, Store
+
+__all__ = ["EmbedReport", "TextEmbedder"]
+
+
+@dataclass(frozen=True)
+class EmbedReport:
+    """What one `transform` did.
+
+    Attributes
+    ----------
+    rows, distinct : int
+        Strings given, and different ones among them; equal strings are embedded once.
+    hits : int
+        Distinct strings that the store had.
+    tokens_per_row : ndarray of shape (rows,), int
+        Tokens that the model read of each row.
+    unk_rate : float
+        Share of unknown tokens: a high one says that the model cannot tell rows apart.
+    truncated : int
+        Rows that were cut.
+    real_tokens, padded_tokens : int
+        Through the model in this call, without and with padding.
+    forward_passes : int
+        Batches that went through the model; 0 when everything was stored.
+    seconds : float
+        Wall time.
+    """
+
+    rows: int
+    distinct: int
+    hits: int
+    tokens_per_row: np.ndarray
+    unk_rate: float
+    truncated: int
+    real_tokens: int
+    padded_tokens: int
+    forward_passes: int
+    seconds: float
+
+
+class TextEmbedder(TransformerMixin, BaseEstimator):
+    """Frozen language model as a scikit-learn transformer: strings to float32 ``(n, d)``.
+
+    Parameters
+    ----------
+    model : str
+        A name in `embreg.models.MODELS`, a hub id ``org/name``, or a local folder.
+    pooling : str
+        One of `embreg.pooling.POOLINGS`; the paper's canonical choice is the mean.
+    layer : int
+        Hidden layer to read: 0 is the input of the first block, ``-1`` the last output.
+    stage : {"forward", "vocab"}
+        ``"vocab"`` pools the vocabulary embeddings and skips the forward pass (section 3.3).
+    weights : {"pretrained", "random"}
+        ``"random"`` keeps the architecture with fresh weights drawn from `seed` (section 3.3).
+    dtype : {"auto", "float32", "bfloat16"}
+        ``"auto"`` is bfloat16 where the processor has it. bfloat16 moves an embedding by about
+        1 % and makes it depend on the batch at that level; float32 does neither.
+    max_tokens : int, optional
+        Tokens read of a row; the model's own limit by default.
+    overflow : {"error", "truncate"}
+        What a longer row is: an error, or cut and counted in ``report_.truncated``.
+    device : str
+        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+    store : "auto", path or None
+        Where vectors are kept between calls; ``"auto"`` is ``$EMBREG_HOME/store``, None keeps nothing.
+    seed : int
+        Of random weights; unused otherwise.
+
+    Attributes
+    ----------
+    dim_ : int
+        Width d of the embedding (set by `fit`).
+    report_ : EmbedReport
+        Of the last `transform`.
+    space_ : dict
+        Everything that changes the numbers (set by `transform`).
+
+    Raises
+    ------
+    ValueError
+        A row longer than the model reads (names the row, its length, the limit and the ways out),
+        an empty input, a bad parameter.
+    TypeError
+        Something other than strings; `embreg.serialize` makes strings of rows.
+
+    Examples
+    --------
+    >>> embedder = TextEmbedder("all-MiniLM-L6-v2", dtype="float32", store=None)
+    >>> embedder.fit_transform(["{x0:1.0000}", "{x0:2.0000}"]).shape
+    (2, 384)
+    >>> embedder.report_.unk_rate
+    0.0
+    """
+
+    def __init__(
+        self,
+        model: str = "all-MiniLM-L6-v2",
+        *,
+        pooling: str = "mean",
+        layer: int = -1,
+        stage: Literal["forward", "vocab"] = "forward",
+        weights: Literal["pretrained", "random"] = "pretrained",
+        dtype: Literal["auto", "float32", "bfloat16"] = "auto",
+        max_tokens: int | None = None,
+        overflow: Literal["error", "truncate"] = "error",
+        device: str = "auto",
+        store: str | Path | None = "auto",
+        seed: int = 0,
+    ) -> None:
+        self.model = model
+        self.pooling = pooling
+        self.layer = layer
+        self.stage = stage
+        self.weights = weights
+        self.dtype = dtype
+        self.max_tokens = max_tokens
+        self.overflow = overflow
+        self.device = device
+        self.store = store
+        self.seed = seed
+
+    def fit(self, X: Iterable[str], y: Any = None) -> TextEmbedder:
+        """Check the parameters and the input; the model is frozen, so nothing is learned.
+
+        Parameters
+        ----------
+        X : sequence of str, array of shape (n,) or (n, 1), or Series
+        y : ignored
+        """
+        self._check()
+        _strings(X)
+        self.dim_ = self._engine().dim
+        self.n_features_in_ = 1
+        return self
+
+    def transform(self, X: Iterable[str]) -> np.ndarray:
+        """Embed strings.
+
+        Parameters
+        ----------
+        X : sequence of str, array of shape (n,) or (n, 1), or Series
+
+        Returns
+        -------
+        ndarray of shape (n, d), float32
+            In the order of the input.
+        """
+        return self.transform_many(X)[self.pooling, self.layer]
+
+    def transform_many(
+        self, X: Iterable[str], *, poolings: Sequence[str] | None = None, layers: Sequence[int] | None = None
+    ) -> dict[tuple[str, int], np.ndarray]:
+        """Embed strings once and read every pooling of every layer off the same forward pass.
+
+        Parameters
+        ----------
+        X : as in `transform`
+        poolings : sequence of str, optional
+            The embedder's own by default.
+        layers : sequence of int, optional
+            Likewise.
+
+        Returns
+        -------
+        dict
+            ``(pooling, layer)`` to float32 array ``(n, d)``.
+
+        Examples
+        --------
+        >>> embedder = TextEmbedder(dtype="float32", store=None)
+        >>> out = embedder.transform_many(["{x0:1.0000}"], poolings=["mean", "max"], layers=[0, -1])
+        >>> sorted(out), embedder.report_.forward_passes
+        ([('max', -1), ('max', 0), ('mean', -1), ('mean', 0)], 1)
+        """
+        from embreg._engine import Output
+
+        started = time.perf_counter()
+        self._check()
+        texts = _strings(X)
+        wanted = [Output(p, k) for k in (layers or [self.layer]) for p in (poolings or [self.pooling])]
+        for output in wanted:
+            _pooling.get(output.pooling)
+        distinct = list(dict.fromkeys(texts))
+        base = self._base_space()
+        stores = {o: self._open(base, o) for o in wanted}
+        rows: dict[Output, dict[str, Row]] = {o: s.get(distinct) if s else {} for o, s in stores.items()}
+        missing = [t for t in distinct if any(t not in rows[o] for o in wanted)]
+        counts = self._compute(missing, texts, wanted, rows, stores) if missing else (0, 0, 0)
+        first = rows[wanted[0]]
+        per_row = np.array([first[t].n_tokens for t in texts])
+        self.space_ = base
+        self.dim_, self.n_features_in_ = len(first[texts[0]].vector), 1
+        self.report_ = EmbedReport(
+            rows=len(texts),
+            distinct=len(distinct),
+            hits=len(distinct) - len(missing),
+            tokens_per_row=per_row,
+            unk_rate=float(sum(first[t].n_unk for t in texts) / max(1, per_row.sum())),
+            truncated=sum(first[t].truncated for t in texts),
+            real_tokens=counts[0],
+            padded_tokens=counts[1],
+            forward_passes=counts[2],
+            seconds=time.perf_counter() - started,
+        )
+        return {(o.pooling, o.layer): np.stack([rows[o][t].vector for t in texts]) for o in wanted}
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names ``e0 … e{d-1}``."""
+        return np.array([f"e{j}" for j in range(self.dim_)], dtype=object)
+
+    def _compute(
+        self, missing: list[str], texts: list[str], wanted: list, rows: dict, stores: dict
+    ) -> tuple[int, int, int]:
+        """Embed what the store lacks; returns real tokens, padded tokens and forward passes."""
+        engine = self._engine()
+        for output in wanted:
+            if not -engine.n_layers - 1 <= output.layer <= engine.n_layers:
+                raise ValueError(
+                    f"layer must be from 0 to {engine.n_layers} (or negative, from the end), "
+                    f"however: got {output.layer}"
+                )
+        tokens = engine.tokenize(missing)
+        limit, cut = self._limit(engine), [False] * len(missing)
+        for i, ids in enumerate(tokens):
+            if not ids:
+                raise ValueError(f"row {texts.index(missing[i])} has no tokens, however: {self.model} needs one")
+            if limit is None or len(ids) <= limit:
+                continue
+            if self.overflow == "error":
+                raise ValueError(
+                    f"row {texts.index(missing[i])} has {len(ids)} tokens, however: {self.model} reads at most "
+                    f"{limit}; use overflow='truncate' to cut and count such rows, or a shorter text "
+                    "(serialize style='values', fewer decimals) or a model with a longer context"
+                )
+            cut[i] = True
+            tokens[i] = engine.truncate(ids, limit)
+        padded = passes = 0
+        with Progress("embedding", sum(map(len, tokens))) as bar:
+            for batch, vectors, size in engine.run(tokens, wanted, self.stage):
+                for output in wanted:
+                    new = {
+                        missing[i]: Row(v, len(tokens[i]), engine.count_unknown(tokens[i]), cut[i])
+                        for i, v in zip(batch, vectors[output], strict=True)
+                    }
+                    bad = [t for t, r in new.items() if not np.isfinite(r.vector).all()]
+                    if bad:
+                        raise FloatingPointError(
+                            f"{self.model} gives non-finite values for row {texts.index(bad[0])} in "
+                            f"{engine.dtype}; use dtype='float32'"
+                        )
+                    rows[output].update(new)
+                    if stores[output]:
+                        stores[output].put(new)
+                padded, passes = padded + size, passes + (self.stage == "forward")
+                bar.advance(sum(len(tokens[i]) for i in batch))
+        return sum(map(len, tokens)), padded, passes
+
+    def _limit(self, engine: Any) -> int | None:
+        limits = [n for n in (engine.context if self.stage == "forward" else None, self.max_tokens) if n]
+        return min(limits) if limits else None
+
+    def _engine(self) -> Any:
+        from embreg._engine import load_engine
+
+        device, dtype = self._resolved()
+        seed = self.seed if self.weights == "random" else 0
+        return load_engine(self._local(), self.weights, dtype, device, seed)
+
+    def _local(self) -> Any:
+        from embreg.models import resolve
+
+        return resolve(self.model)
+
+    def _resolved(self) -> tuple[str, str]:
+        from embreg._engine import resolve_device, resolve_dtype
+
+        device = resolve_device(self.device)
+        return device, resolve_dtype(self.dtype, device)
+
+    def _base_space(self) -> dict[str, Any]:
+        local = self._local()
+        device, dtype = self._resolved()
+        return {
+            "format": 1,
+            "model": local.revision,
+            "weights": local.weights_digest if self.weights == "pretrained" else f"random:{self.seed}",
+            "tokenizer": local.tokenizer_digest,
+            "stage": self.stage,
+            "dtype": dtype,
+            "device": device.split(":")[0],
+            "max_tokens": self.max_tokens,
+            "overflow": self.overflow,
+            "versions": {name: version(name) for name in ("torch", "transformers", "tokenizers")},
+        }
+
+    def _open(self, base: dict[str, Any], output: Any) -> Store | None:
+        if self.store is None:
+            return None
+        layer = 0 if self.stage == "vocab" else output.layer
+        space = {**base, "pooling": output.pooling, "layer": layer}
+        return Store(space, None if self.store == "auto" else self.store)
+
+    def _check(self) -> None:
+        choices = {
+            "stage": ("forward", "vocab"),
+            "weights": ("pretrained", "random"),
+            "overflow": ("error", "truncate"),
+        }
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} must be one of {allowed}, however: got {getattr(self, name)!r}")
+        _pooling.get(self.pooling)
+        if self.max_tokens is not None and self.max_tokens < 1:
+            raise ValueError(f"max_tokens must be at least 1, however: got {self.max_tokens}")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        tags.input_tags.one_d_array = True
+        tags.requires_fit = False
+        tags.no_validation = False
+        return tags
+
+
+def _strings(X: Any) -> list[str]:
+    """The input as a list of str, or an error that says what to do."""
+    if isinstance(X, str):
+        raise TypeError(f"a list of strings is needed, however: got one str {X[:40]!r}; write [text]")
+    if hasattr(X, "columns"):
+        raise TypeError(
+            f"strings are needed, however: got a table of {len(X.columns)} columns; "
+            "embreg.serialize(table) makes one string of each row"
+        )
+    values = X.tolist() if isinstance(X, np.ndarray) and X.ndim == 1 else X
+    if isinstance(X, np.ndarray) and X.ndim > 1:
+        if X.ndim != 2 or X.shape[1] != 1:
+            raise TypeError(
+                f"strings of shape (n,) or (n, 1) are needed, however: X.shape={X.shape}; "
+                "embreg.serialize(X) makes one string of each row"
+            )
+        values = X[:, 0].tolist()
+    texts = list(values)
+    for i, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(
+                f"every row must be a str, however: row {i} is {type(text).__name__} {text!r}; "
+                "embreg.serialize makes strings of rows"
+            )
+    if not texts:
+        raise ValueError("at least one string is needed, however: the input is empty")
+    return texts

@@ -1,0 +1,306 @@
+"""What runs would cost, before they run: tokens, floating-point operations, time and memory.
+
+The count is an upper bound: rows that the store already holds cost nothing, and a run repeated later finds
+all of its rows there. Heads, metrics and figures are not in the operations; where the same run was done
+before, its measured duration takes the place of the estimate.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from embreg._execute import run_folder
+from embreg.keys import is_current, run_key
+from embreg.profiles import RunSpec
+
+__all__ = ["Plan", "plan", "print_plan"]
+
+EFFICIENCY = 0.75
+"""Share of the machine's float32 matrix rate that an encoder reaches (measured: 161 of 216 GFLOP/s)."""
+
+_CHARACTERS_PER_TOKEN = 2.2  # of serialised numbers, where the model's tokenizer is not on this machine
+_TOKENS_PER_BATCH = 4096
+_SAMPLE = 20  # rows whose tokens are counted
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Cost of embedding everything a run may embed.
+
+    Attributes
+    ----------
+    rows : int
+        Strings to embed.
+    tokens : int
+    flops : float
+        Floating-point operations of the forward passes.
+    seconds : float
+        At the rate of this machine.
+    bytes : int
+        Peak memory of the largest model: weights and activations in float32.
+    exact : bool
+        False where tokens were estimated from characters, for want of the tokenizer's files.
+    notes : tuple of str
+        What was left out of the count, and rows longer than a model reads.
+    """
+
+    rows: int = 0
+    tokens: int = 0
+    flops: float = 0.0
+    seconds: float = 0.0
+    bytes: int = 0
+    exact: bool = True
+    notes: tuple[str, ...] = ()
+
+
+@lru_cache(maxsize=1)
+def gemm_rate(budget: float = 0.2) -> float:
+    """Float32 operations a second of a 1024³ matrix product on this machine, measured in `budget` seconds.
+
+    Examples
+    --------
+    >>> gemm_rate() > 1e8
+    True
+    """
+    a = np.ones((1024, 1024), dtype=np.float32)
+    best, end = float("inf"), time.perf_counter() + budget
+    while time.perf_counter() < end or best == float("inf"):
+        start = time.perf_counter()
+        a @ a
+        best = min(best, time.perf_counter() - start)
+    return 2 * 1024**3 / best
+
+
+def plan(parameters: Mapping[str, Any]) -> Plan:
+    """Cost of a run with these parameters.
+
+    It understands the names that the notebooks share: ``models`` or ``model``, ``dofs`` or ``dof``,
+    ``n_seeds`` or ``seeds``, ``n_samples`` or ``n``, ``styles`` or ``style``.
+
+    Parameters
+    ----------
+    parameters : mapping
+        All parameters of a run.
+
+    Returns
+    -------
+    Plan
+        Σ over models, dofs, seeds and styles. One forward pass serves all functions, poolings and layers.
+
+    Examples
+    --------
+    >>> plan({"models": ["all-MiniLM-L6-v2"], "dofs": [5], "n_samples": 100, "n_seeds": 2}).rows
+    200
+    >>> plan({"perplexity": 30}).rows
+    0
+    """
+    models = _several(parameters, "models", "model")
+    rows = _several(parameters, "n_samples", "n", "n_points")
+    dofs = [int(d) for d in _several(parameters, "dofs", "dof")]
+    if not (models and rows and dofs):
+        return Plan(notes=("embeds nothing that its parameters tell of",))
+    seeds = (
+        int(parameters["n_seeds"]) if "n_seeds" in parameters else len(_several(parameters, "seeds", "seed"))
+    )
+    styles = _several(parameters, "styles", "style") or ["json"]
+    count = max(int(r) for r in rows) * max(seeds, 1)
+    total, tokens, flops, peak, exact, notes = 0, 0.0, 0.0, 0, True, []
+    for model, dof, style in product(map(str, models), dofs, map(str, styles)):
+        shape = _shape(model)
+        if shape is None:
+            notes.append(f"{model}: unknown, not counted")
+            continue
+        length, known = _length(model, dof, style)
+        exact &= known
+        total += count
+        tokens += count * length
+        flops += count * (2 * shape.body * length + 4 * shape.layers * shape.dim * length**2)
+        peak = max(peak, _memory(shape, length))
+        if shape.context and length > shape.context:
+            about = "" if known else "≈ "
+            notes.append(f"{model}: rows of {dof} DOF in style {style} have {about}{length:.0f} tokens, "
+                         f"it reads {shape.context}")  # fmt: skip
+    seconds = flops / (EFFICIENCY * gemm_rate()) if flops else 0.0
+    return Plan(total, round(tokens), flops, seconds, peak, exact, tuple(dict.fromkeys(notes)))
+
+
+def _several(parameters: Mapping[str, Any], *names: str) -> list[Any]:
+    for name in names:
+        value = parameters.get(name)
+        if value is not None:
+            return list(value) if isinstance(value, list | tuple) else [value]
+    return []
+
+
+@dataclass(frozen=True)
+class _Shape:
+    dim: int
+    layers: int
+    body: int  # parameters that every token meets: all but the vocabulary
+    parameters: int
+    context: int | None
+
+
+def _shape(model: str) -> _Shape | None:
+    from embreg.models import spec_of
+
+    try:
+        spec = spec_of(model)
+    except ValueError:
+        spec = None
+    if spec is not None:
+        body = spec.parameters - spec.vocab * spec.dim
+        return _Shape(spec.dim, spec.layers, body, spec.parameters, spec.context)
+    folder = _folder(model)
+    if folder is None:
+        return None
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    dim = config.get("hidden_size") or config.get("d_model") or config.get("n_embd")
+    layers = config.get("num_hidden_layers") or config.get("num_layers") or config.get("n_layer")
+    if not dim or not layers:
+        return None
+    body = 12 * layers * dim * dim  # attention 4 d², a feed-forward block of four times the width 8 d²
+    return _Shape(dim, layers, body, body + dim * config.get("vocab_size", 0),
+                  config.get("max_position_embeddings"))  # fmt: skip
+
+
+@lru_cache(maxsize=32)
+def _folder(model: str) -> Path | None:
+    """Folder of a model that is on this machine; nothing is fetched."""
+    from embreg.models import resolve
+
+    try:
+        return resolve(model, fetch=False).path
+    except (ValueError, OSError, RuntimeError):
+        return None
+
+
+@lru_cache(maxsize=256)
+def _length(model: str, dof: int, style: str) -> tuple[float, bool]:
+    """Mean tokens of a row, and whether the model's own tokenizer counted them."""
+    from embreg.serialize import serialize
+
+    points = np.random.default_rng(0).uniform(-5, 5, (_SAMPLE, dof))
+    try:
+        texts = serialize(points, style=style)  # type: ignore[arg-type]
+    except ValueError:  # the notebook's own word, such as "auto"
+        texts = serialize(points)
+    folder = _folder(model)
+    if folder is not None and (folder / "tokenizer.json").is_file():
+        try:
+            from tokenizers import Tokenizer
+        except ImportError:
+            pass
+        else:
+            tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+            tokenizer.no_truncation()
+            tokenizer.no_padding()
+            return float(np.mean([len(e.ids) for e in tokenizer.encode_batch(texts)])), True
+    return float(np.mean([len(t) for t in texts])) / _CHARACTERS_PER_TOKEN, False
+
+
+def _memory(shape: _Shape, length: float) -> int:
+    tokens = max(_TOKENS_PER_BATCH, length)
+    heads = max(1, shape.dim // 64)
+    return int(4 * (shape.parameters + tokens * (12 * shape.dim + 2 * heads * length)))
+
+
+def print_plan(specs: Sequence[RunSpec], root: Path, *, force: bool = False, jobs: int = 1) -> None:
+    """Print what `embreg run` would do, and its cost, as a table; nothing is executed.
+
+    Parameters
+    ----------
+    specs : sequence of RunSpec
+    root : Path
+        Folder of the project.
+    force : bool
+        Count current runs too.
+    jobs : int
+        Runs at the same time; their memory adds up.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"profile {specs[0].profile}: {len(specs)} runs" if specs else "no runs")
+    table.add_column("run", overflow="fold")
+    for name in ("rows", "tokens", "FLOP", "time", "memory"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("why", overflow="fold")
+    due: list[Plan] = []
+    total = 0.0
+    for spec in specs:
+        key = run_key(root / "notebooks" / f"{spec.notebook}.ipynb", spec.parameters, root)
+        current, reason = is_current(run_folder(spec, root), key)
+        if current and not force:
+            table.add_row(spec.name, *["—"] * 5, "current: nothing to do", style="dim")
+            continue
+        cost = plan(spec.parameters)
+        before = _before(spec, root)
+        due.append(cost)
+        total += cost.seconds if before is None else before
+        about = "" if cost.exact else "≈ "
+        table.add_row(
+            spec.name,
+            f"{cost.rows:,}",
+            f"{about}{cost.tokens:,}",
+            _flop(cost.flops),
+            f"≈ {_clock(cost.seconds)}" if before is None else f"{_clock(before)} last time",
+            _size(cost.bytes),
+            "; ".join(["forced" if current else reason, *cost.notes]),
+        )
+    if len(due) > 1:
+        peak = sum(sorted((p.bytes for p in due), reverse=True)[:jobs])
+        table.add_section()
+        table.add_row(
+            "total", f"{sum(p.rows for p in due):,}", f"{sum(p.tokens for p in due):,}",
+            _flop(sum(p.flops for p in due)), f"≈ {_clock(total)}", _size(peak), f"{len(due)} to run",
+        )  # fmt: skip
+    console = Console()
+    # Without a terminal rich folds to 80 columns; a log or a file has room.
+    console = console if console.is_terminal else Console(width=160)
+    console.print(table)
+    if due:
+        rate = gemm_rate()
+        console.print(
+            "Upper bounds: rows already in the store cost nothing. ≈ time: forward passes only, at "
+            f"{EFFICIENCY:.0%} of this machine's {rate / 1e9:,.0f} GFLOP/s (float32, measured now); training "
+            "of heads comes on top. ≈ tokens: from characters, the model's tokenizer is not on this machine.",
+            style="dim",
+            highlight=False,
+        )
+
+
+def _before(spec: RunSpec, root: Path) -> float | None:
+    """Seconds the same run took, when it was done with the same parameters."""
+    try:
+        made = json.loads((run_folder(spec, root) / "run.json").read_text(encoding="utf-8"))
+        same = made["parameters"] == json.loads(json.dumps(spec.parameters))
+        return float(made["seconds"]) if same else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _flop(flops: float) -> str:
+    for unit, name in ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G")):
+        if flops >= unit:
+            return f"{flops / unit:.1f} {name}"
+    return "0" if not flops else "< 1 G"
+
+
+def _clock(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _size(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB" if size else "—"

@@ -1,0 +1,99 @@
+"""Plans: counts that a slow count confirms, and bounds that are stated."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from embreg import plan as planning
+from embreg.models import MODELS
+from embreg.plan import Plan, gemm_rate, plan, print_plan
+from embreg.profiles import RunSpec
+from embreg.serialize import serialize
+
+MODEL = "all-MiniLM-L6-v2"
+
+
+@pytest.fixture
+def no_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pretend that no model is on this machine."""
+    monkeypatch.setattr(planning, "_folder", lambda model: None)
+    planning._length.cache_clear()
+
+
+@pytest.mark.usefixtures("no_files")
+def test_tokens_and_flops_of_one_model() -> None:
+    got = plan({"model": MODEL, "dofs": [5, 25], "n_samples": 100, "n_seeds": 3})
+    rows, tokens, flops, spec = 0, 0.0, 0.0, MODELS[MODEL]
+    for dof in (5, 25):
+        texts = serialize(np.random.default_rng(0).uniform(-5, 5, (20, dof)))
+        length = sum(map(len, texts)) / 20 / 2.2
+        for _seed in range(3):
+            for _row in range(100):
+                rows += 1
+                tokens += length
+                flops += 2 * (spec.parameters - spec.vocab * spec.dim) * length
+                flops += spec.layers * 4 * spec.dim * length**2
+    assert got.rows == rows
+    assert got.tokens == round(tokens)
+    assert got.flops == pytest.approx(flops)
+    assert not got.exact
+    assert got.seconds == pytest.approx(flops / (0.75 * gemm_rate()))
+    assert got.bytes > 4 * spec.parameters
+
+
+@pytest.mark.usefixtures("no_files")
+def test_lists_multiply() -> None:
+    one = plan({"model": MODEL, "dof": 5, "n": 100})
+    many = plan(
+        {"models": [MODEL, MODEL], "dofs": [5], "n_samples": 100, "seeds": [0, 1], "styles": ["json"] * 3}
+    )
+    assert one.rows == 100
+    assert many.rows == 12 * one.rows
+    assert many.tokens == pytest.approx(12 * one.tokens, rel=1e-2)
+    assert many.bytes == one.bytes
+
+
+def test_the_models_own_tokenizer_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(",", "removed")
+    tokenizer.enable_truncation(2)  # must not hide the true length
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    config = {"hidden_size": 8, "num_hidden_layers": 2, "vocab_size": 1, "max_position_embeddings": 4}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    monkeypatch.setattr(planning, "_folder", lambda model: tmp_path)
+    got = plan({"models": ["some/repository"], "dofs": [6], "n_samples": 10})
+    assert (got.tokens, got.exact) == (60, True)
+    assert got.flops == 10 * (2 * 12 * 2 * 64 * 6 + 2 * 4 * 8 * 36)
+    assert got.notes == ("some/repository: rows of 6 DOF in style json have 6 tokens, it reads 4",)
+
+
+@pytest.mark.usefixtures("no_files")
+def test_what_is_not_counted_is_said() -> None:
+    assert plan({"perplexity": 30}) == Plan(notes=("embeds nothing that its parameters tell of",))
+    assert plan({"models": ["x/unknown"], "dofs": [5], "n": 10}).notes == ("x/unknown: unknown, not counted",)
+    assert "reads 512" in plan({"models": [MODEL], "dofs": [100], "n": 10}).notes[0]
+    # A word of the notebook's own must not break the plan.
+    assert plan({"models": [MODEL], "dofs": [5], "n": 10, "style": "auto"}).rows == 10
+
+
+@pytest.mark.usefixtures("no_files")
+def test_an_earlier_run_tells_the_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "01_a.ipynb").write_text(json.dumps({"cells": []}))
+    parameters = {"model": MODEL, "dof": 5, "n": 100}
+    folder = tmp_path / "runs" / "smoke" / "01_a"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(json.dumps({"parameters": parameters, "seconds": 7200.0}))
+    print_plan(
+        [RunSpec("01_a", "01_a", "smoke", parameters), RunSpec("01_b", "01_a", "smoke", parameters)], tmp_path
+    )
+    text = capsys.readouterr().out
+    assert "2.0 h last time" in text
+    assert "≈ 0 s" in text
+    assert "200" in text.split("total")[1]
