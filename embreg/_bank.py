@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from embreg._progress import Progress
+from embreg._threads import each
 
 __all__ = ["Bank", "Trained", "forward", "initial_weights"]
 
@@ -29,9 +31,9 @@ class Trained:
     Attributes
     ----------
     val_loss : float
-        Smallest validation MSE, in standardised units of y.
+        Smallest validation MSE, in standardised units of y; infinite when none was finite.
     best_epoch, epochs : int
-        When it was reached, and when training stopped.
+        When it was reached (0: never), and when training stopped.
     weights : list of ndarray
         ``[W1, b1, W2, b2, …]`` at the best epoch, float32; W of shape (inputs, outputs).
     """
@@ -58,7 +60,7 @@ def initial_weights(sizes: Sequence[int], seed: int) -> list[np.ndarray]:
     """
     rng = np.random.default_rng(seed)
     out = []
-    for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
+    for n_in, n_out in pairwise(sizes):
         bound = 1 / np.sqrt(n_in)
         out.append(rng.uniform(-bound, bound, (n_in, n_out)).astype(np.float32))
         out.append(rng.uniform(-bound, bound, (1, n_out)).astype(np.float32))
@@ -86,7 +88,7 @@ class Bank:
     batch_size : int or None
         Rows per step; None is the whole training set.
     precision : {"float32", "bfloat16"}
-        Of the products; weights and the optimiser stay in float32.
+        Of the products in training; weights, the optimiser and validation stay in float32.
     seed : int
         Of the initial weights and the order of batches.
     """
@@ -125,12 +127,16 @@ class Bank:
         jobs = [(t, c) for c in range(len(configurations)) for t in range(Y.shape[1])]
         result: list[list[Any]] = [[None] * len(configurations) for _ in range(Y.shape[1])]
         data = [torch.from_numpy(np.ascontiguousarray(a, dtype=np.float32)) for a in (X, Y, X_val, Y_val)]
-        with Progress("training heads", len(jobs)) as bar, torch.inference_mode():
-            for start in range(0, len(jobs), MODELS_PER_BLOCK):
-                block = jobs[start : start + MODELS_PER_BLOCK]
-                trained = _Block(self, data, block, configurations).train()
-                for (t, c), one in zip(block, trained, strict=True):
-                    result[t][c] = one
+        blocks = [jobs[i : i + MODELS_PER_BLOCK] for i in range(0, len(jobs), MODELS_PER_BLOCK)]
+
+        def one(block: list[tuple[int, int]]) -> tuple[list[tuple[int, int]], list[Trained]]:
+            with torch.inference_mode():
+                return block, _Block(self, data, block, configurations).train()
+
+        with Progress("training heads", len(jobs)) as bar:
+            for block, trained in each(one, blocks):
+                for (t, c), mlp in zip(block, trained, strict=True):
+                    result[t][c] = mlp
                 bar.advance(len(block))
         return result
 
@@ -139,14 +145,18 @@ class _Block:
     """One stack of MLPs; those that stopped leave the stack."""
 
     def __init__(
-        self, bank: Bank, data: list[Any], jobs: list[tuple[int, int]], configurations: Sequence[tuple[float, float]]
+        self,
+        bank: Bank,
+        data: list[Any],
+        jobs: list[tuple[int, int]],
+        configurations: Sequence[tuple[float, float]],
     ) -> None:
         import torch
 
         self.bank, self.torch = bank, torch
         self.dtype = getattr(torch, bank.precision)
         X, Y, X_val, Y_val = data
-        self.X, self.X_val = X.to(self.dtype), X_val.to(self.dtype)
+        self.X, self.X_val = X.to(self.dtype), X_val
         targets = [t for t, _ in jobs]
         self.Y = Y[:, targets].T.unsqueeze(-1).contiguous()
         self.Y_val = Y_val[:, targets].T.unsqueeze(-1).contiguous()
@@ -199,14 +209,14 @@ class _Block:
 
     def _validate(self, epoch: int) -> bool:
         """Keep the best weights, drop those that stopped; False when none is left."""
-        weights = [p.to(self.dtype) for p in self.params]
-        predicted = self._hidden(self.X_val, weights)[-1].float()
+        # In float32 whatever trains: what is chosen here is what predicts later.
+        predicted = self._hidden(self.X_val, self.params)[-1]
         losses = (predicted - self.Y_val).square_().mean((1, 2)).tolist()
         stay = []
         for k, (i, loss) in enumerate(zip(self.alive, losses, strict=True)):
             best = self.best[i]
             best.epochs = epoch
-            if loss < best.val_loss or not best.weights:
+            if loss < best.val_loss:
                 best.val_loss, best.best_epoch = loss, epoch
                 best.weights = [p[k].numpy().copy() for p in self.params]
             # A loss that is not finite cannot recover.

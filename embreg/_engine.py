@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from embreg import pooling as _pooling
+from embreg._threads import each
 
 if TYPE_CHECKING:
     import torch
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Engine", "Output", "load_engine", "resolve_device", "resolve_dtype"]
 
-TOKENS_PER_BATCH = {"cpu": 4096, "cuda": 65536, "mps": 16384}
+TOKENS_PER_BATCH = {"cpu": 2048, "cuda": 65536, "mps": 16384}
 """Padded tokens in one forward pass; small batches stay in a CPU's caches."""
 
 
@@ -108,9 +109,12 @@ class Engine:
         self.tokenizer.model_max_length = int(1e9)
         self.tokenizer.backend_tokenizer.no_truncation()
         self.tokenizer.backend_tokenizer.no_padding()
-        had_bar = logging.is_progress_bar_enabled()
-        logging.disable_progress_bar()  # a second of bar for every model says nothing
+        # A bar of one second, and a report that BERT's unused pooler is unused, would only alarm.
+        had_bar, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
+        logging.disable_progress_bar()
+        logging.set_verbosity_error()
         self.model = _load(local, config, weights, self.dtype, seed).to(device).eval()
+        logging.set_verbosity(verbosity)
         if had_bar:
             logging.enable_progress_bar()
         self.dim = int(self.model.get_input_embeddings().weight.shape[1])
@@ -141,7 +145,7 @@ class Engine:
     def run(
         self, ids: Sequence[Sequence[int]], outputs: Sequence[Output], stage: str
     ) -> Iterator[tuple[list[int], dict[Output, np.ndarray], int]]:
-        """Yield ``(positions, vectors, padded tokens)`` batch by batch, shortest rows first.
+        """Yield ``(positions, vectors, padded tokens)`` batch by batch, in any order.
 
         Parameters
         ----------
@@ -152,21 +156,31 @@ class Engine:
         stage : {"forward", "vocab"}
             ``"vocab"`` pools the vocabulary embeddings without a forward pass.
         """
+        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+        batches = _batches(order, [len(r) for r in ids], TOKENS_PER_BATCH[self.device.split(":")[0]])
+
+        def one(batch: list[int]) -> tuple[list[int], dict[Output, np.ndarray], int]:
+            return self._batch(batch, [ids[i] for i in batch], outputs, stage)
+
+        yield from each(one, batches) if self.device == "cpu" else map(one, batches)
+
+    def _batch(
+        self, positions: list[int], ids: Sequence[Sequence[int]], outputs: Sequence[Output], stage: str
+    ) -> tuple[list[int], dict[Output, np.ndarray], int]:
+        """One forward pass over rows of about equal length."""
         import torch
 
-        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-        for batch in _batches(order, [len(r) for r in ids], TOKENS_PER_BATCH[self.device.split(":")[0]]):
-            width = max(len(ids[i]) for i in batch)
-            tokens = torch.full((len(batch), width), self.pad, dtype=torch.long)
-            mask = torch.zeros((len(batch), width), dtype=torch.long)
-            for row, i in enumerate(batch):
-                tokens[row, : len(ids[i])] = torch.tensor(ids[i])
-                mask[row, : len(ids[i])] = 1
-            tokens, mask = tokens.to(self.device), mask.to(self.device)
-            with torch.inference_mode():
-                hidden = self._hidden(tokens, mask, outputs, stage)
-                vectors = {o: _pooling.get(o.pooling)(hidden[o.layer], mask).cpu().numpy() for o in outputs}
-            yield batch, vectors, tokens.numel()
+        width = max(map(len, ids))
+        tokens = torch.full((len(ids), width), self.pad, dtype=torch.long)
+        mask = torch.zeros((len(ids), width), dtype=torch.long)
+        for row, tokens_of_row in enumerate(ids):
+            tokens[row, : len(tokens_of_row)] = torch.tensor(tokens_of_row)
+            mask[row, : len(tokens_of_row)] = 1
+        tokens, mask = tokens.to(self.device), mask.to(self.device)
+        with torch.inference_mode():
+            hidden = self._hidden(tokens, mask, outputs, stage)
+            vectors = {o: _pooling.get(o.pooling)(hidden[o.layer], mask).cpu().numpy() for o in outputs}
+        return positions, vectors, tokens.numel()
 
     def _hidden(
         self, tokens: torch.Tensor, mask: torch.Tensor, outputs: Sequence[Output], stage: str

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 __all__ = ["nearest_neighbours", "nlfd", "smoothness_gap", "standardize"]
 
 _BLOCK_BYTES = 64 * 2**20  # distances held at once
+_SAME = 1e-9  # distances that agree this closely are equal: rounding must not choose between neighbours
 
 
 def nlfd(
@@ -25,8 +26,8 @@ def nlfd(
     ----------
     features : array-like of shape (n, d)
         Representation φ(x), n ≥ 2. Constant coordinates are dropped; d counts what is left.
-    y : array-like of shape (n,)
-        Target, any unit.
+    y : array-like of shape (n,) or (n, t)
+        Target, any unit; several targets share one search for neighbours.
     scaling : {"unit-norm", "literal"}
         ``"unit-norm"`` multiplies by √d: after standardisation the average norm is √d, and dividing
         φ by it to make the norm 1 multiplies the factor. Widths are then comparable: repeating every
@@ -35,10 +36,11 @@ def nlfd(
 
     Returns
     -------
-    ndarray of shape (n,), float64
+    ndarray of the shape of y, float64
         In units of y. Identical points (distance 0) have factor 0 when their y are equal as well,
         because the function does not vary there, and infinity when they differ, because no Lipschitz
-        constant exists. Among several nearest neighbours the lowest index counts.
+        constant exists. Among several nearest neighbours (distances equal to 1e-9) the lowest index
+        counts.
 
     Raises
     ------
@@ -48,7 +50,7 @@ def nlfd(
 
     Notes
     -----
-    Distances are computed in blocks of 64 MB, so memory is linear in n.
+    Distances are computed in blocks of 64 MB; the rest of the memory is a few copies of `features`.
 
     Examples
     --------
@@ -58,17 +60,23 @@ def nlfd(
     X, target = np.asarray(features, dtype=float), np.asarray(y, dtype=float)
     if scaling not in ("unit-norm", "literal"):
         raise ValueError(f"scaling must be 'unit-norm' or 'literal', however: got {scaling!r}")
-    if X.ndim != 2 or target.shape != X.shape[:1]:
+    if X.ndim != 2 or target.ndim not in (1, 2) or len(target) != len(X):
         raise ValueError(
-            f"features must have shape (n, d) and y (n,), however: {X.shape=}, y.shape={target.shape}"
+            "features must have shape (n, d) and y (n,) or (n, t), however: "
+            f"features.shape={X.shape}, y.shape={target.shape}"
         )
     if len(X) < 2:
         raise ValueError(f"a nearest neighbour needs at least 2 points, however: got {len(X)}")
-    if not np.isfinite(X).all() or not np.isfinite(target).all():
-        raise ValueError("features and y must be finite, however: there is a NaN or infinity; drop those rows")
+    for name, v in (("features", X), ("y", target)):
+        if not np.isfinite(v).all():
+            i = int(np.argwhere(~np.isfinite(v))[0, 0])
+            raise ValueError(
+                f"{name} must be finite, however: row {i} holds a NaN or infinity; drop such rows"
+            )
     Z = standardize(X)
     index, distance = nearest_neighbours(Z)
     rise = np.abs(target - target[index])
+    distance = distance.reshape(-1, *[1] * (target.ndim - 1))
     with np.errstate(divide="ignore", invalid="ignore"):
         factor = np.where(distance > 0, rise / distance, np.where(rise > 0, np.inf, 0.0))
     root = np.sqrt(Z.shape[1])
@@ -77,6 +85,14 @@ def nlfd(
 
 def standardize(X: np.ndarray) -> np.ndarray:
     """Coordinates with mean 0 and variance 1 over the batch; constant ones are dropped.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d), float64
+
+    Returns
+    -------
+    ndarray of shape (n, d') with d' ≤ d, float64
 
     Raises
     ------
@@ -89,12 +105,19 @@ def standardize(X: np.ndarray) -> np.ndarray:
     array([[-1.],
            [ 1.]])
     """
-    spread = X.std(0)
-    # A column of one value can have a spread of rounding errors; the range says whether it varies.
-    kept = (X.max(0) > X.min(0)) & (spread > 0)
+    # Not by the spread, which is a rounding error rather than 0 for a column of one value.
+    kept = X.max(0) > X.min(0)
     if not kept.any():
-        raise ValueError(f"every one of the {X.shape[1]} coordinates is constant: nothing tells the points apart")
-    return (X[:, kept] - X[:, kept].mean(0)) / spread[kept]
+        raise ValueError(
+            "some coordinate must vary, however: every one of the "
+            f"{X.shape[1]} coordinates is constant, so nothing tells the points apart"
+        )
+    X = X[:, kept]
+    # Powers of two first, which is exact: squares of very small or large numbers leave float64.
+    Z = np.ldexp(X, -np.frexp(np.abs(X).max(0))[1])
+    Z -= Z.mean(0)
+    Z /= np.sqrt(np.einsum("ij,ij->j", Z, Z) / len(Z))
+    return Z
 
 
 def nearest_neighbours(Z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -102,7 +125,7 @@ def nearest_neighbours(Z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Parameters
     ----------
-    Z : ndarray of shape (n, d)
+    Z : ndarray of shape (n, d), float64
 
     Returns
     -------
@@ -114,22 +137,38 @@ def nearest_neighbours(Z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     >>> nearest_neighbours(np.array([[0.0], [1.0], [3.0]]))
     (array([1, 0, 1]), array([1., 1., 2.]))
     """
-    n = len(Z)
-    squares = np.einsum("ij,ij->i", Z, Z)
+    n, d = Z.shape
+    # |a|² - 2ab + |b|² is one fast product, but its rounding error is not small beside the distance of
+    # close points. So it serves as a lower bound only, and whatever could be nearest is measured again.
+    squares = np.einsum("ij,ij->i", Z, Z) * (1 - 2 * (d + 8) * np.finfo(float).eps)
     index = np.empty(n, dtype=int)
     step = max(1, _BLOCK_BYTES // (8 * n))
-    # |a|² - 2ab + |b|² loses digits when points are close: near ties are measured again, exactly.
-    tolerance = 1e-9 * max(1.0, float(squares.max()))
     for start in range(0, n, step):
         rows = np.arange(start, min(n, start + step))
-        block = squares[rows, None] - 2 * Z[rows] @ Z.T + squares
-        block[np.arange(len(rows)), rows] = np.inf
-        index[rows] = block.argmin(1)
-        near = block <= block.min(1, keepdims=True) + tolerance
+        bound = (-2 * Z[rows]) @ Z.T
+        bound += squares[rows, None]
+        bound += squares
+        bound[np.arange(len(rows)), rows] = np.inf
+        first = bound.argmin(1)
+        reach = np.linalg.norm(Z[rows] - Z[first], axis=1) * (1 + 2 * _SAME)
+        near = bound <= (reach**2)[:, None]
+        near[np.arange(len(rows)), first] = True
+        index[rows] = first
         for i in np.flatnonzero(near.sum(1) > 1):
-            ties = np.flatnonzero(near[i])
-            index[rows[i]] = ties[np.linalg.norm(Z[ties] - Z[rows[i]], axis=1).argmin()]
+            index[rows[i]] = _nearest_of(np.flatnonzero(near[i]), Z, rows[i])
     return index, np.linalg.norm(Z - Z[index], axis=1)
+
+
+def _nearest_of(candidates: np.ndarray, Z: np.ndarray, row: int) -> int:
+    """Lowest index among the candidates nearest to a row."""
+    distances = np.empty(len(candidates))
+    step = max(1, _BLOCK_BYTES // (32 * Z.shape[1]))
+    for k in range(0, len(candidates), step):
+        part = slice(k, k + step)
+        distances[part] = np.linalg.norm(Z[candidates[part]] - Z[row], axis=1)
+        if not distances[part].all():  # nothing is nearer than an identical point
+            return int(candidates[k + distances[part].argmin()])
+    return int(candidates[(distances <= distances.min() * (1 + _SAME)).argmax()])
 
 
 def smoothness_gap(trad: ArrayLike, llm: ArrayLike) -> float:
@@ -162,7 +201,11 @@ def smoothness_gap(trad: ArrayLike, llm: ArrayLike) -> float:
                 f"{name} holds {int((~np.isfinite(v)).sum())} factors that are not finite (identical points "
                 "with different y); average or drop those points first"
             )
-    spread = np.sqrt(a.var() + b.var())
-    if spread == 0:
-        raise ValueError("the gap is undefined, however: neither distribution has any spread")
-    return float((a.mean() - b.mean()) / spread)
+    # The range says whether a distribution has any spread: the variance of 0.1, 0.1, 0.1 is not 0.
+    if np.ptp(a) == 0 and np.ptp(b) == 0:
+        raise ValueError(
+            f"the gap needs a spread, however: every factor of trad is {a[0]} and every one of llm is {b[0]}"
+        )
+    unit = max(np.abs(a).max(), np.abs(b).max())  # so that no square leaves float64
+    a, b = a / unit, b / unit
+    return float((a.mean() - b.mean()) / np.sqrt(a.var() + b.var()))

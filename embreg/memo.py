@@ -21,7 +21,7 @@ from embreg._files import atomic_path, digest, home
 
 __all__ = ["array_digest", "memoize"]
 
-_SOURCES = ("_bank.py", "baselines.py", "experiment.py", "features.py", "head.py", "metrics.py")
+_SOURCES = ("_bank.py", "_scaling.py", "baselines.py", "experiment.py", "features.py", "head.py", "metrics.py")
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch")
 
 

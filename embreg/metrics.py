@@ -18,7 +18,8 @@ def _pair(y_true: ArrayLike, y_pred: ArrayLike, least: int = 1) -> tuple[np.ndar
     a, b = np.asarray(y_true, dtype=float), np.asarray(y_pred, dtype=float)
     if a.ndim != 1 or a.shape != b.shape:
         raise ValueError(
-            f"y_true and y_pred must both have shape (n,), however: y_true.shape={a.shape}, y_pred.shape={b.shape}"
+            "y_true and y_pred must both have shape (n,), "
+            f"however: y_true.shape={a.shape}, y_pred.shape={b.shape}"
         )
     if len(a) < least:
         raise ValueError(f"at least {least} points are needed, however: got {len(a)}")
@@ -33,6 +34,12 @@ def _varied(metric: str, **arrays: np.ndarray) -> None:
     for name, v in arrays.items():
         if np.all(v == v[0]):
             raise ValueError(f"{metric} is undefined for constant input, however: every {name} is {v[0]}")
+
+
+def _representable(metric: str, value: float) -> float:
+    if not np.isfinite(value):
+        raise ValueError(f"{metric} must fit into float64, however: it is {value}; rescale y_true and y_pred")
+    return value
 
 
 def kendall_tau(y_true: ArrayLike, y_pred: ArrayLike) -> float:
@@ -85,13 +92,16 @@ def pearson(y_true: ArrayLike, y_pred: ArrayLike) -> float:
         warnings.simplefilter("error", ConstantInputWarning)
         warnings.simplefilter("ignore", NearConstantInputWarning)
         value = float(pearsonr(a, b).statistic)
-    if not np.isfinite(value):
-        raise ValueError("pearson is undefined here: the spread of y is below floating-point resolution")
-    return value
+    return _representable("pearson", value)
 
 
 def mse(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Mean squared error, in squared units of y.
+
+    Raises
+    ------
+    ValueError
+        No point, non-finite input, different shapes, an error too large for float64.
 
     Examples
     --------
@@ -99,11 +109,17 @@ def mse(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     2.0
     """
     a, b = _pair(y_true, y_pred)
-    return float(np.mean((a - b) ** 2))
+    with np.errstate(over="ignore"):
+        return _representable("mse", float(np.mean((a - b) ** 2)))
 
 
 def mae(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Mean absolute error, in units of y.
+
+    Raises
+    ------
+    ValueError
+        No point, non-finite input, different shapes, an error too large for float64.
 
     Examples
     --------
@@ -111,11 +127,14 @@ def mae(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     1.0
     """
     a, b = _pair(y_true, y_pred)
-    return float(np.mean(np.abs(a - b)))
+    with np.errstate(over="ignore"):
+        return _representable("mae", float(np.mean(np.abs(a - b))))
 
 
 def r2(y_true: ArrayLike, y_pred: ArrayLike) -> float:
-    """Coefficient of determination: 1 is exact, 0 is as good as the mean of `y_true`.
+    """Coefficient of determination, equal to `sklearn.metrics.r2_score`.
+
+    1 is exact, 0 is as good as the mean of `y_true`.
 
     Raises
     ------
@@ -127,11 +146,15 @@ def r2(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     >>> r2([1, 2, 3], [2, 2, 2])
     0.0
     """
-    from sklearn.metrics import r2_score
-
     a, b = _pair(y_true, y_pred, 2)
     _varied("r2", y_true=a)
-    return float(r2_score(a, b))
+    with np.errstate(over="ignore", invalid="ignore"):
+        error, spread = a - b, a - a.mean()
+        # Divided before they are squared: small values would vanish and large ones overflow, and the
+        # quotient of what is left looks like a score.
+        unit = np.abs(spread).max()
+        value = 1 - np.sum((error / unit) ** 2) / np.sum((spread / unit) ** 2)
+    return _representable("r2", float(value))
 
 
 METRICS = {"kendall_tau": kendall_tau, "pearson": pearson, "mse": mse, "mae": mae, "r2": r2}
@@ -145,12 +168,19 @@ def score_all(y_true: ArrayLike, y_pred: ArrayLike) -> dict[str, float]:
     in a comparison it must count as no skill rather than be left out, so they are set to 0 here and
     ``constant`` is 1 in the record.
 
+    Raises
+    ------
+    ValueError
+        `y_true` is constant, fewer than two points, non-finite input, different shapes.
+
     Examples
     --------
     >>> score_all([1.0, 2.0], [3.0, 3.0])["constant"]
     1.0
     """
-    pred = np.asarray(y_pred, dtype=float)
+    true, pred = _pair(y_true, y_pred, 2)
     constant = bool(np.all(pred == pred[0]))
-    out = {name: 0.0 if constant and name in ("kendall_tau", "pearson") else f(y_true, pred) for name, f in METRICS.items()}
+    unranked = ("kendall_tau", "pearson") if constant else ()
+    _varied("a score", y_true=true)
+    out = {name: 0.0 if name in unranked else metric(true, pred) for name, metric in METRICS.items()}
     return {**out, "constant": float(constant)}

@@ -13,8 +13,9 @@ from embreg.stats import mean_interval
 __all__ = ["COLORS", "curves", "histograms", "panels", "scatter_fit", "style"]
 
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
-"""Okabe and Ito's colours, told apart under every common colour blindness."""
+"""Okabe and Ito's colors, told apart under every common color blindness."""
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_LINES = ("-", "--", ":")  # the eighth group has the first one's color and marker
 
 
 def style() -> None:
@@ -43,17 +44,41 @@ def style() -> None:
     )
 
 
-def panels(n: int, *, columns: int = 3, width: float = 3.6, height: float = 3.0, share: bool = True) -> tuple[Any, list]:
+def panels(
+    n: int, *, columns: int = 3, width: float = 3.6, height: float = 3.0, share: bool = True
+) -> tuple[Any, list]:
     """A figure of `n` axes in rows of `columns`, sharing both scales by default.
+
+    Parameters
+    ----------
+    n, columns : int
+    width, height : float
+        Of one panel, in inches.
+    share : bool
+        One scale for all panels.
+
+    Returns
+    -------
+    fig : matplotlib Figure
+    axes : list of n matplotlib Axes
+
+    Raises
+    ------
+    ValueError
+        `n` or `columns` below 1.
 
     Examples
     --------
     >>> fig, axes = panels(4)
     >>> len(axes)
     4
+    >>> import matplotlib.pyplot as plt
+    >>> plt.close(fig)
     """
     import matplotlib.pyplot as plt
 
+    if n < 1 or columns < 1:
+        raise ValueError(f"a figure needs at least one panel and one column, however: got {n=}, {columns=}")
     style()
     columns = min(n, columns)
     rows = -(-n // columns)
@@ -86,7 +111,7 @@ def curves(
         Columns `x`, `by`, `value`, ``function``, ``seed``.
     x, by, value : str
     order : sequence of str, optional
-        Groups in the order of the legend; a group keeps its colour when others are absent.
+        Groups in the order of the legend; a group keeps its color when others are absent.
     log : bool
         Logarithmic `x` with ticks at the data.
 
@@ -94,8 +119,28 @@ def curves(
     -------
     DataFrame
         The plotted numbers: `by`, `x`, ``value``, ``low``, ``high``.
+
+    Raises
+    ------
+    ValueError
+        No records, a group that `order` leaves out, or what `mean_interval` refuses.
+
+    Examples
+    --------
+    >>> records = pd.DataFrame({"dof": 5, "head": "mlp", "function": [1, 2], "seed": 0, "kendall_tau": [0.2, 0.4]})
+    >>> fig, axes = panels(1)
+    >>> curves(axes[0], records, x="dof", by="head").value.round(3).tolist()
+    [0.3]
+    >>> import matplotlib.pyplot as plt
+    >>> plt.close(fig)
     """
-    groups = list(order or records[by].drop_duplicates())
+    groups = list(records[by].drop_duplicates() if order is None else order)
+    if left_out := set(records[by]) - set(groups):
+        raise ValueError(
+            f"order must name every {by} of the records, however: {sorted(left_out)} would not be drawn"
+        )
+    if records.empty:
+        raise ValueError("curves need records, however: there is none")
     rows = []
     for i, group in enumerate(groups):
         part = records[records[by] == group]
@@ -103,10 +148,12 @@ def curves(
             continue
         ticks = sorted(part[x].unique())
         ends = [mean_interval(part[part[x] == t], value) for t in ticks]
-        rows += [{by: group, x: t, "value": e.value, "low": e.low, "high": e.high} for t, e in zip(ticks, ends, strict=True)]
-        color = COLORS[i % len(COLORS)]
-        ax.plot(ticks, [e.value for e in ends], marker=_MARKERS[i % len(_MARKERS)], color=color, label=str(group), ms=5)
-        ax.fill_between(ticks, [e.low for e in ends], [e.high for e in ends], color=color, alpha=0.15, lw=0)
+        rows += [{by: group, x: t, **e._asdict()} for t, e in zip(ticks, ends, strict=True)]
+        n = len(COLORS)
+        look = {"color": COLORS[i % n], "marker": _MARKERS[i % n], "ls": _LINES[i // n % len(_LINES)]}
+        ax.plot(ticks, [e.value for e in ends], label=str(group), ms=5, **look)
+        band = [e.low for e in ends], [e.high for e in ends]
+        ax.fill_between(ticks, *band, color=COLORS[i % n], alpha=0.15, lw=0)
     ticks = sorted(records[x].unique())
     if log:
         ax.set_xscale("log")
@@ -116,17 +163,72 @@ def curves(
 
 
 def histograms(ax: Any, values: Mapping[str, np.ndarray], *, bins: int = 30) -> None:
-    """Overlaid densities on common bins, one colour each (Fig. 3)."""
-    finite = {k: v[np.isfinite(v)] for k, v in values.items()}
+    """Overlaid densities on common bins, one color each, with their means dashed (Fig. 3).
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+    values : mapping of label to ndarray
+        Not negative. Infinite values cannot be drawn: the label says how many there are. The largest
+        hundredth shares the last bin.
+    bins : int
+
+    Raises
+    ------
+    ValueError
+        A label without a finite value.
+
+    Examples
+    --------
+    >>> fig, axes = panels(1)
+    >>> histograms(axes[0], {"a": np.array([0.0, 1.0, np.inf])})
+    >>> axes[0].get_legend_handles_labels()[1]
+    ['a (1 infinite)']
+    >>> import matplotlib.pyplot as plt
+    >>> plt.close(fig)
+    """
+    finite = {k: np.asarray(v)[np.isfinite(v)] for k, v in values.items()}
+    if empty := [k for k, v in finite.items() if not len(v)]:
+        raise ValueError(f"a histogram needs finite values, however: {empty} has none")
     top = max(float(np.quantile(v, 0.99)) for v in finite.values())
     edges = np.linspace(0, top or 1.0, bins + 1)
     for i, (label, v) in enumerate(finite.items()):
-        ax.hist(np.minimum(v, edges[-1]), edges, density=True, alpha=0.45, color=COLORS[i], label=label)
-        ax.axvline(v.mean(), color=COLORS[i], lw=1.5, ls="--")
+        color, lost = COLORS[i % len(COLORS)], len(values[label]) - len(v)
+        label = f"{label} ({lost} infinite)" if lost else label
+        ax.hist(np.minimum(v, edges[-1]), edges, density=True, alpha=0.45, color=color, label=label)
+        ax.axvline(v.mean(), color=color, lw=1.5, ls="--")
 
 
 def scatter_fit(ax: Any, x: np.ndarray, y: np.ndarray, labels: Sequence[str] = ()) -> None:
-    """Points with a least-squares line; the outermost points are named."""
+    """Points with a least-squares line; the outermost points are named.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+    x, y : ndarray of shape (n,)
+    labels : sequence of n str, optional
+
+    Raises
+    ------
+    ValueError
+        Shapes that do not fit, or values that are not finite.
+
+    Examples
+    --------
+    >>> fig, axes = panels(1)
+    >>> scatter_fit(axes[0], np.arange(3.0), np.arange(3.0), ["a", "b", "c"])
+    >>> [text.get_text() for text in axes[0].texts]
+    ['a', 'c']
+    >>> import matplotlib.pyplot as plt
+    >>> plt.close(fig)
+    """
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    if x.ndim != 1 or x.shape != y.shape or not len(x) or len(labels) not in (0, len(x)):
+        raise ValueError(
+            f"x, y and labels must have one length, however: {x.shape=}, {y.shape=}, {len(labels)} labels"
+        )
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        raise ValueError("x and y must be finite, however: there is a NaN or infinity; drop those points")
     ax.scatter(x, y, color=COLORS[0], s=22)
     if np.ptp(x) > 0:
         line = np.polynomial.Polynomial.fit(x, y, 1)

@@ -2,8 +2,9 @@
 
 Every pooling is a pure function of ``hidden``, a float tensor of shape ``(n, length, d)``, and
 ``mask``, an integer or boolean tensor of shape ``(n, length)`` that is 1 for real tokens and 0 for
-padding, wherever the padding stands. The result has shape ``(n, d)`` and dtype float32; inputs are
-left as they were. A row without a single real token raises ValueError.
+padding, wherever the padding stands and whatever it holds, NaN included. The result has shape
+``(n, d)`` and dtype float32; inputs are left as they were. A row without a single real token raises
+ValueError.
 
 Examples
 --------
@@ -29,17 +30,20 @@ PADDED_LENGTH = 1024
 
 
 def _prepare(hidden: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """`hidden` in float32 and the mask as float32 of shape (n, length, 1), both checked."""
+    """`hidden` in float32, 0 at padding, and the mask as 0.0 or 1.0 of shape (n, length, 1)."""
     if hidden.ndim != 3 or mask.shape != hidden.shape[:2]:
         raise ValueError(
             "pooling needs hidden of shape (n, length, d) and mask of shape (n, length), however: "
             f"hidden.shape={tuple(hidden.shape)}, mask.shape={tuple(mask.shape)}"
         )
-    counts = mask.sum(1)
-    if bool((counts == 0).any()):
-        row = int((counts == 0).nonzero()[0])
+    real = mask.to(hidden.device) != 0
+    empty = ~real.any(1)
+    if bool(empty.any()):
+        row = int(empty.nonzero()[0])
         raise ValueError(f"pooling needs at least one token in every row, however: row {row} has none")
-    return hidden.float(), mask.to(hidden.device).float().unsqueeze(-1)
+    real = real.unsqueeze(-1)
+    # Filled rather than multiplied by the mask: 0 times a NaN in the padding would be NaN.
+    return hidden.float().masked_fill(~real, 0.0), real.float()
 
 
 def mean(hidden: Tensor, mask: Tensor) -> Tensor:
@@ -52,7 +56,7 @@ def mean(hidden: Tensor, mask: Tensor) -> Tensor:
     [[1.0, 1.0]]
     """
     h, m = _prepare(hidden, mask)
-    return (h * m).sum(1) / m.sum(1)
+    return h.sum(1) / m.sum(1)
 
 
 def padded_mean(hidden: Tensor, mask: Tensor, *, length: int = PADDED_LENGTH) -> Tensor:
@@ -79,13 +83,14 @@ def padded_mean(hidden: Tensor, mask: Tensor, *, length: int = PADDED_LENGTH) ->
     [[0.5, 0.5]]
     """
     h, m = _prepare(hidden, mask)
-    longest = int(m.sum(1).max())
-    if longest > length:
+    counts = m[..., 0].sum(1)
+    if bool((counts > length).any()):
+        row = int((counts > length).nonzero()[0])
         raise ValueError(
-            f"padded_mean divides by length={length}, however: a row has {longest} tokens; "
+            f"padded_mean divides by length={length}, however: row {row} has {int(counts[row])} tokens; "
             "raise length, or use mean"
         )
-    return (h * m).sum(1) / length
+    return h.sum(1) / length
 
 
 def max(hidden: Tensor, mask: Tensor) -> Tensor:
@@ -138,7 +143,7 @@ def mean_sqrt(hidden: Tensor, mask: Tensor) -> Tensor:
     [[2.0]]
     """
     h, m = _prepare(hidden, mask)
-    return (h * m).sum(1) / m.sum(1).sqrt()
+    return h.sum(1) / m.sum(1).sqrt()
 
 
 def weighted_mean(hidden: Tensor, mask: Tensor) -> Tensor:

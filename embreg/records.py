@@ -16,10 +16,11 @@ import numpy as np
 import pandas as pd
 
 from embreg._files import atomic_path, home
+from embreg.stats import Interval
 
 __all__ = ["Run"]
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_]*$")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
 
 
 class Run:
@@ -33,6 +34,11 @@ class Run:
     name : str
         The notebook's name without its ending.
 
+    Raises
+    ------
+    ValueError
+        A name with anything but lower case letters, digits and underscores.
+
     Examples
     --------
     >>> import tempfile
@@ -45,7 +51,7 @@ class Run:
 
     def __init__(self, name: str) -> None:
         given = os.environ.get("EMBREG_RUN_DIR")
-        self.name = name
+        self.name = _checked(name)
         self.folder = Path(given) if given else home() / "interactive" / name
         self._facts: dict[str, dict[str, Any]] = {}
 
@@ -58,7 +64,14 @@ class Run:
             One row per result.
         name : str
             File name without its ending.
+
+        Raises
+        ------
+        ValueError
+            A bad name, or an index with a name, which the file would not hold.
         """
+        if named := [n for n in records.index.names if n is not None]:
+            raise ValueError(f"the index is not saved, however: it has the name {named}; reset_index() first")
         with atomic_path(self.folder / f"{_checked(name)}.parquet") as tmp:
             records.to_parquet(tmp, index=False)
         print(f"{name}.parquet: {len(records)} rows, {records.shape[1]} columns")
@@ -74,25 +87,33 @@ class Run:
         alt : str
             What a reader who cannot see the figure should know: the finding, not the axes.
 
+        Returns
+        -------
+        IPython.display.HTML
+
         Raises
         ------
         ValueError
-            `alt` is empty.
+            A bad name, or `alt` is empty.
         """
+        import matplotlib as mpl
         import matplotlib.pyplot as plt
         from IPython.display import HTML
 
+        _checked(name)
         if not alt.strip():
             raise ValueError(f"figure {name!r} needs a text alternative, however: alt is empty")
         images = {}
         for kind in ("svg", "png"):
             buffer = io.BytesIO()
-            # A date or a creator would make two equal runs differ.
+            # A date, a creator or random ids would make two equal runs differ.
             metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
-            fig.savefig(buffer, format=kind, metadata=metadata, bbox_inches="tight", dpi=150)
+            with mpl.rc_context({"svg.hashsalt": "embreg"}):
+                fig.savefig(buffer, format=kind, metadata=metadata, bbox_inches="tight", dpi=150)
             images[kind] = buffer.getvalue()
-            with atomic_path(self.folder / "figures" / f"{_checked(name)}.{kind}") as tmp:
-                tmp.write_bytes(images[kind])
+        for kind, image in images.items():
+            with atomic_path(self.folder / "figures" / f"{name}.{kind}") as tmp:
+                tmp.write_bytes(image)
         plt.close(fig)
         source = base64.b64encode(images["svg"]).decode()
         text = html.escape(alt, quote=True)
@@ -102,7 +123,13 @@ class Run:
         )
 
     def fact(
-        self, name: str, value: Any, low: float | None = None, high: float | None = None, *, text: str | None = None
+        self,
+        name: str,
+        value: Any,
+        low: float | None = None,
+        high: float | None = None,
+        *,
+        text: str | None = None,
     ) -> str:
         """Record a computed value under a name that prose can cite, and return its text.
 
@@ -117,31 +144,43 @@ class Run:
         text : str, optional
             How prose shows it; by default two decimals with the interval.
 
+        Returns
+        -------
+        str
+            The text.
+
         Raises
         ------
+        TypeError
+            A value that is neither a number nor a string.
         ValueError
-            A bad name, or a number that is not finite.
+            A bad name, a number that is not finite, or one end of an interval without the other.
         """
-        if hasattr(value, "low"):
-            value, low, high = value.value, value.low, value.high
-        if isinstance(value, np.generic):
-            value = value.item()
-        numbers = [v for v in (value, low, high) if isinstance(v, float | int)]
-        if not all(math.isfinite(v) for v in numbers):
-            raise ValueError(f"a fact must be finite, however: {name}={value} [{low}, {high}]")
-        if text is None:
-            shown = f"{value:.2f}" if isinstance(value, float) else str(value)
-            text = shown if low is None or high is None else f"{shown} [{low:.2f}, {high:.2f}]"
-        fact: dict[str, Any] = {"value": value, "text": text}
+        if isinstance(value, Interval):
+            value, low, high = value
+        value, low, high = (v.item() if isinstance(v, np.generic) else v for v in (value, low, high))
+        if not isinstance(value, str | int | float):
+            raise TypeError(f"a fact must be a number or a string, however: {name} is {type(value).__name__}")
+        if (low is None) != (high is None) or (low is not None and isinstance(value, str)):
+            raise ValueError(
+                f"an interval has a number and two ends, however: {name} is {value!r} [{low}, {high}]"
+            )
+        if not all(math.isfinite(v) for v in (value, low, high) if isinstance(v, float | int)):
+            raise ValueError(f"a fact must be finite, however: {name} is {value} [{low}, {high}]")
+        shown = f"{value:z.2f}" if isinstance(value, float) else str(value)
+        fact: dict[str, Any] = {"value": value, "text": shown if text is None else text}
         if low is not None and high is not None:
+            if low > high:
+                raise ValueError(f"an interval goes from low to high, however: {name} has [{low}, {high}]")
             fact |= {"low": float(low), "high": float(high)}
+            fact["text"] = f"{shown} [{low:z.2f}, {high:z.2f}]" if text is None else text
         self._facts[_checked(name)] = fact
         with atomic_path(self.folder / "facts.json") as tmp:
             tmp.write_text(json.dumps(self._facts, indent=1, ensure_ascii=False), encoding="utf-8")
-        return text
+        return str(fact["text"])
 
 
 def _checked(name: str) -> str:
-    if not _NAME.match(name):
+    if not _NAME.fullmatch(name):
         raise ValueError(f"a name has lower case letters, digits and underscores, however: got {name!r}")
     return name

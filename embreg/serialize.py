@@ -37,8 +37,8 @@ def serialize(
     Parameters
     ----------
     rows : DataFrame (pandas or polars), list of dicts, or array of shape (n, d)
-        One row per string. Columns of an array are called ``x0 … x{d-1}``. Dicts must all have the
-        same keys; the first one sets the order.
+        One row per string. Columns of an array are called ``x0 … x{d-1}``; in a list of lists every
+        cell keeps its own type. Dicts must all have the same keys; the first one sets the order.
     style : {"json", "pairs", "values"}
         ``{x0:1.2346,x1:-4.5000}``, ``x0=1.2346; x1=-4.5000``, or ``[1.2346,-4.5000]``.
     decimals : int
@@ -46,21 +46,29 @@ def serialize(
     notation : {"decimal", "scientific", "digits"}
         ``-4.5000``, ``-4.5000e+00``, or ``- 4 . 5 0 0 0`` (digits apart, one token each).
     names : bool
-        Write the column names. Without them ``json`` becomes ``{1.2346,-4.5000}``.
+        Write the column names. Without them ``json`` becomes ``{1.2346,-4.5000}``; ``values`` never
+        has any.
 
     Returns
     -------
     list of str
-        In the order of the rows. Integers and booleans keep their exact form, strings are written
-        as they are, a missing value (None, NaN, NaT) is written ``null``.
+        In the order of the rows; no rows give an empty list. Integers and booleans (``true``,
+        ``false``) keep their exact form, strings are written as they are, dates and times in ISO
+        8601, a missing value (None, NaN, NaT, ``pandas.NA``) as ``null``.
 
     Raises
     ------
     ValueError
         Unknown style or notation, `decimals` out of range, an infinite number, dicts with
-        different keys, an array that is not 2-D.
+        different keys, an array that is not 2-D, rows without columns.
     TypeError
-        Rows of an unknown kind.
+        Rows of an unknown kind, or a cell that has no one way to be written (bytes, durations,
+        complex numbers, nested lists, other objects).
+
+    Notes
+    -----
+    What a table holds decides what is written: pandas turns integers with a gap into floats, so
+    that 1 becomes ``1.0000`` there, unless the column has pandas' ``Int64`` type.
 
     Examples
     --------
@@ -96,19 +104,27 @@ def serialize(
 
 def _table(rows: Any) -> tuple[list[str], Iterable[Sequence[Any]]]:
     """Column names and an iterable of row tuples of any supported table."""
-    if hasattr(rows, "columns") and hasattr(rows, "iter_rows"):  # polars
-        return [str(c) for c in rows.columns], rows.iter_rows()
-    if hasattr(rows, "columns") and hasattr(rows, "itertuples"):  # pandas
-        return [str(c) for c in rows.columns], rows.itertuples(index=False, name=None)
-    if isinstance(rows, np.ndarray):
+    if hasattr(rows, "iter_rows") and hasattr(rows, "columns"):  # polars
+        columns, table = rows.columns, rows.iter_rows()
+    elif hasattr(rows, "itertuples") and hasattr(rows, "columns"):  # pandas
+        columns, table = rows.columns, rows.itertuples(index=False, name=None)
+    elif isinstance(rows, np.ndarray):
         return _array(rows)
-    if isinstance(rows, Sequence) and not isinstance(rows, str | bytes):
+    elif isinstance(rows, Sequence) and not isinstance(rows, str | bytes):
         if all(isinstance(r, Mapping) for r in rows):
             return _dicts(rows)
-        return _array(np.asarray(rows))
-    raise TypeError(
-        f"rows must be a DataFrame, a list of dicts or a 2-D array, however: got {type(rows).__name__}"
-    )
+        if odd := [i for i, r in enumerate(rows) if isinstance(r, Mapping)]:
+            raise ValueError(
+                f"rows must be all dicts or all lists, however: row {odd[0]} is a dict, others are not"
+            )
+        return _array(_cells(rows))
+    else:
+        raise TypeError(
+            "rows must be a DataFrame (pandas or polars), a list of dicts or a 2-D array, "
+            f"however: got {type(rows).__name__}"
+        )
+    _some_columns(len(rows), len(columns))
+    return [str(c) for c in columns], table
 
 
 def _array(x: np.ndarray) -> tuple[list[str], Iterable[Sequence[Any]]]:
@@ -117,7 +133,29 @@ def _array(x: np.ndarray) -> tuple[list[str], Iterable[Sequence[Any]]]:
             f"an array of rows must be 2-D (n, d), however: x.shape={x.shape}; "
             "use x.reshape(1, -1) for one row or x.reshape(-1, 1) for one column"
         )
+    if x.dtype.kind in "mM":  # tolist() gives bare integers for some units and dates for others
+        raise TypeError(
+            f"an array cannot hold dates here, however: x.dtype={x.dtype}; put them in a DataFrame"
+        )
+    _some_columns(*x.shape)
     return [f"x{j}" for j in range(x.shape[1])], x.tolist()
+
+
+def _cells(rows: Sequence[Any]) -> np.ndarray:
+    """Array of the very objects in a list of lists: a common type would turn 1 into 1.0 or '1'."""
+    try:
+        x = np.array(rows, dtype=object)
+    except ValueError:  # parts that fit in some of their dimensions only
+        x = np.empty(len(rows), dtype=object)
+    if x.ndim == 1 and all(
+        isinstance(r, Sequence | np.ndarray) and not isinstance(r, str | bytes) for r in rows
+    ):
+        i = next((i for i, r in enumerate(rows) if len(r) != len(rows[0])), 0)
+        raise ValueError(
+            f"every row must have the same length, however: row {i} has {len(rows[i])} values, "
+            f"row 0 has {len(rows[0])}"
+        )
+    return x
 
 
 def _dicts(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], Iterable[Sequence[Any]]]:
@@ -131,12 +169,20 @@ def _dicts(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], Iterable[Seque
                 f"every dict must have the same keys, however: row {i} differs from row 0 in {odd}; "
                 "write None for a missing value"
             )
+    _some_columns(len(rows), len(keys))
     return [str(k) for k in keys], ([row[k] for k in keys] for row in rows)
+
+
+def _some_columns(n: int, d: int) -> None:
+    if n and not d:
+        raise ValueError(f"rows need at least one column, however: got {n} rows and no column")
 
 
 def _cell(value: Any, decimals: int, notation: str, row: int, column: str) -> str:
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return "null"
+    if isinstance(value, str):
+        return str(value)
     if isinstance(value, bool | np.bool_):
         return "true" if value else "false"
     if isinstance(value, numbers.Integral):
@@ -155,7 +201,11 @@ def _cell(value: Any, decimals: int, notation: str, row: int, column: str) -> st
         return " ".join(text) if notation == "digits" else text
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
-    return str(value)
+    # Not str(value): it may hold a memory address, the order of a set, or a library's own taste.
+    raise TypeError(
+        f"a cell must be a number, a boolean, a string, a date or missing, however: row {row}, column "
+        f"{column!r} is of type {type(value).__name__}; write it as a string or as numbers first"
+    )
 
 
 def _number(number: float, decimals: int, *, scientific: bool) -> str:
@@ -167,4 +217,3 @@ def _number(number: float, decimals: int, *, scientific: bool) -> str:
     # same on every platform. Only the sign of a rounded zero needs care.
     text = f"{number:.{decimals}f}"
     return text.lstrip("-") if float(text) == 0 else text
-

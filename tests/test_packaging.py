@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.metadata
 import importlib.util
+import json
 import os
 import shutil
 import socket
@@ -25,15 +26,15 @@ ROOT = Path(__file__).resolve().parents[1]
 FILES = ("pyproject.toml", "constraints.txt", "environment.yml")
 
 
-def load_lock() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("embreg_lock", ROOT / "tools" / "lock.py")
+def load_tool(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"embreg_{name}", ROOT / "tools" / f"{name}.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-lock = load_lock()
+lock = load_tool("lock")
 PROJECT = lock.read_project()
 EXTRAS = PROJECT["project"]["optional-dependencies"]
 
@@ -262,6 +263,40 @@ def test_a_failed_install_is_tried_again(project: Path) -> None:
     assert (
         make("--question", *arguments, cwd=project).returncode == 1
     )  # make's word for "there is work to do"
+
+
+# --- committed notebooks -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def executed(tmp_path: Path) -> Path:
+    """A project with one notebook that was committed without outputs, and its run in profile smoke."""
+    cell = {"id": "a", "cell_type": "code", "source": ["1 + 1"], "metadata": {}, "outputs": []}
+    for name, outputs in (("notebooks/01_a.ipynb", []), ("runs/smoke/01_a/notebook.ipynb", ["2"])):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps({"cells": [{**cell, "outputs": outputs}]}), encoding="utf-8")
+    return tmp_path
+
+
+def test_outputs_of_the_smoke_run_are_taken(executed: Path) -> None:
+    assert load_tool("refresh_notebooks").refresh(executed) == ["01_a"]
+    committed, run = executed / "notebooks/01_a.ipynb", executed / "runs/smoke/01_a/notebook.ipynb"
+    assert committed.read_bytes() == run.read_bytes()
+
+
+def test_outputs_of_other_code_are_not(executed: Path) -> None:
+    edit(executed / "notebooks/01_a.ipynb", "1 + 1", "1 + 2")
+    before = (executed / "notebooks/01_a.ipynb").read_bytes()
+    with pytest.raises(SystemExit, match="01_a: the cells of runs/smoke differ"):
+        load_tool("refresh_notebooks").refresh(executed)
+    assert (executed / "notebooks/01_a.ipynb").read_bytes() == before
+
+
+def test_a_notebook_outside_the_profile_is_named(executed: Path) -> None:
+    shutil.copy(executed / "notebooks/01_a.ipynb", executed / "notebooks/02_b.ipynb")
+    with pytest.raises(SystemExit, match="02_b: not run"):
+        load_tool("refresh_notebooks").refresh(executed)
 
 
 # --- the network guard of conftest.py -----------------------------------------------------------------
