@@ -7,7 +7,9 @@ Names are loaded on first use, so that ``import embreg`` stays fast and never im
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0.dev0"
@@ -25,7 +27,10 @@ _EXPORTS = {
     "nlfd": "lipschitz",
     "smoothness_gap": "lipschitz",
 }
-_MODULES = ("experiment", "metrics", "models", "pooling", "plots", "records", "stats", "tasks")
+_MODULES = (
+    "baselines", "experiment", "findings", "geometry", "lipschitz", "metrics", "models", "pooling", "plots",
+    "records", "smoothness", "stats", "tasks",
+)  # fmt: skip
 
 __all__ = [
     "MLPHead",
@@ -56,10 +61,25 @@ if TYPE_CHECKING:
     from embreg.serialize import serialize
 
 
+class _Package(ModuleType):
+    """Type of this package: its functions win over submodules of the same name.
+
+    Python binds every imported submodule to its name in the package: without this, `embreg.serialize`
+    would be the function or the module, depending on what was imported before.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if _EXPORTS.get(name) == name and isinstance(value, ModuleType):
+            value = getattr(value, name)
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+
 def __getattr__(name: str) -> Any:
     if name in _EXPORTS:
         value = getattr(import_module(f"embreg.{_EXPORTS[name]}"), name)
-        # `import embreg.serialize` binds the submodule to this name; the function must win.
         globals()[name] = value
         return value
     if name in _MODULES:

@@ -124,49 +124,42 @@ class Bank:
         """
         import torch
 
-        jobs = [(t, c) for c in range(len(configurations)) for t in range(Y.shape[1])]
-        result: list[list[Any]] = [[None] * len(configurations) for _ in range(Y.shape[1])]
+        targets = list(range(Y.shape[1]))
+        size = min(MODELS_PER_BLOCK, -(-len(targets) * len(configurations) // torch.get_num_threads()))
+        # A block has one configuration, so that one fused update serves all of it.
+        blocks = [(c, targets[i : i + size]) for c in range(len(configurations)) for i in targets[::size]]
         data = [torch.from_numpy(np.ascontiguousarray(a, dtype=np.float32)) for a in (X, Y, X_val, Y_val)]
-        blocks = [jobs[i : i + MODELS_PER_BLOCK] for i in range(0, len(jobs), MODELS_PER_BLOCK)]
+        result: list[list[Any]] = [[None] * len(configurations) for _ in targets]
 
-        def one(block: list[tuple[int, int]]) -> tuple[list[tuple[int, int]], list[Trained]]:
+        def one(block: tuple[int, list[int]]) -> tuple[tuple[int, list[int]], list[Trained]]:
             with torch.inference_mode():
-                return block, _Block(self, data, block, configurations).train()
+                return block, _Block(self, data, block[1], configurations[block[0]]).train()
 
-        with Progress("training heads", len(jobs)) as bar:
-            for block, trained in each(one, blocks):
-                for (t, c), mlp in zip(block, trained, strict=True):
+        with Progress("training heads", len(configurations) * len(targets)) as bar:
+            for (c, part), trained in each(one, blocks):
+                for t, mlp in zip(part, trained, strict=True):
                     result[t][c] = mlp
-                bar.advance(len(block))
+                bar.advance(len(part))
         return result
 
 
 class _Block:
-    """One stack of MLPs; those that stopped leave the stack."""
+    """One stack of MLPs with one configuration; those that stopped leave the stack."""
 
-    def __init__(
-        self,
-        bank: Bank,
-        data: list[Any],
-        jobs: list[tuple[int, int]],
-        configurations: Sequence[tuple[float, float]],
-    ) -> None:
+    def __init__(self, bank: Bank, data: list[Any], targets: list[int], rate: tuple[float, float]) -> None:
         import torch
 
-        self.bank, self.torch = bank, torch
+        self.bank, self.torch, self.rate = bank, torch, rate
         self.dtype = getattr(torch, bank.precision)
         X, Y, X_val, Y_val = data
         self.X, self.X_val = X.to(self.dtype), X_val
-        targets = [t for t, _ in jobs]
         self.Y = Y[:, targets].T.unsqueeze(-1).contiguous()
         self.Y_val = Y_val[:, targets].T.unsqueeze(-1).contiguous()
-        self.rates = [configurations[c] for _, c in jobs]
         sizes = (X.shape[1], *bank.hidden, 1)
         start = [torch.from_numpy(w) for w in initial_weights(sizes, bank.seed)]
-        self.params = [w.expand(len(jobs), *w.shape).clone() for w in start]
-        self.alive = list(range(len(jobs)))
-        self._build_optimizer({})
-        self.best = [Trained(float("inf"), 0, 0, []) for _ in jobs]
+        self.alive = list(range(len(targets)))
+        self.best = [Trained(float("inf"), 0, 0, []) for _ in targets]
+        self._build([w.expand(len(targets), *w.shape).clone() for w in start], [])
 
     def train(self) -> list[Trained]:
         bank, n = self.bank, len(self.X)
@@ -204,7 +197,9 @@ class _Block:
             self.grads[i].copy_(torch.matmul(below.transpose(-1, -2), delta))
             self.grads[i + 1].copy_(delta.sum(1, keepdim=True, dtype=torch.float32))
             if i:
-                delta = torch.matmul(delta, weights[i].transpose(1, 2)).mul_(below > 0)
+                # The gradient passes where the unit was active.
+                delta = torch.matmul(delta, weights[i].transpose(1, 2))
+                delta = torch.ops.aten.threshold_backward(delta, below, 0)
         self.optimizer.step()
 
     def _validate(self, epoch: int) -> bool:
@@ -227,29 +222,22 @@ class _Block:
         return bool(stay)
 
     def _compact(self, stay: list[int]) -> None:
-        state = {
-            (new, j): self.optimizer.state[self.slices[old][j]]
-            for new, old in enumerate(stay)
-            for j in range(len(self.params))
-        }
-        self.params = [p[stay].contiguous() for p in self.params]
+        state = [
+            {k: v[stay].contiguous() if v.ndim else v for k, v in self.optimizer.state[p].items()}
+            for p in self.params
+        ]
         self.Y, self.Y_val = self.Y[stay], self.Y_val[stay]
         self.alive = [self.alive[k] for k in stay]
-        self.rates = [self.rates[k] for k in stay]
-        self._build_optimizer(state)
+        self._build([p[stay].contiguous() for p in self.params], state)
 
-    def _build_optimizer(self, state: dict[tuple[int, int], Any]) -> None:
-        """AdamW over views of the stack: one group per configuration, one tensor per MLP and layer."""
+    def _build(self, params: list[Any], state: list[dict[str, Any]]) -> None:
+        """Parameters, their gradients and the optimiser, which keeps `state` where there is one."""
         torch = self.torch
-        self.grads = [torch.zeros_like(p) for p in self.params]
-        self.slices = [[p[k] for p in self.params] for k in range(len(self.rates))]
-        groups: dict[tuple[float, float], list[Any]] = {}
-        for k, rate in enumerate(self.rates):
-            for j, view in enumerate(self.slices[k]):
-                view.grad = self.grads[j][k]
-                groups.setdefault(rate, []).append(view)
-        self.optimizer = torch.optim.AdamW(
-            [{"params": g, "lr": lr, "weight_decay": wd} for (lr, wd), g in groups.items()], fused=True
-        )
-        for (k, j), kept in state.items():
-            self.optimizer.state[self.slices[k][j]] = kept
+        self.params = params
+        self.grads = [torch.zeros_like(p) for p in params]
+        for param, grad in zip(params, self.grads, strict=True):
+            param.grad = grad
+        lr, wd = self.rate
+        self.optimizer = torch.optim.AdamW(params, lr=lr, weight_decay=wd, fused=True)
+        for param, kept in zip(params, state, strict=False):
+            self.optimizer.state[param] = kept

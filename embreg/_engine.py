@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from embreg.models import LocalModel
 
 __all__ = ["Engine", "Output", "load_engine", "resolve_device", "resolve_dtype"]
+
+_T5 = ("t5", "mt5", "umt5")
+_POOLERS = ("bert", "roberta", "xlm-roberta", "mpnet")
 
 TOKENS_PER_BATCH = {"cpu": 2048, "cuda": 65536, "mps": 16384}
 """Padded tokens in one forward pass; small batches stay in a CPU's caches."""
@@ -98,45 +102,51 @@ class Engine:
     def __init__(self, local: LocalModel, *, weights: str, dtype: str, device: str, seed: int) -> None:
         import torch
         from transformers import AutoConfig, AutoTokenizer
-        from transformers.utils import logging
 
         self.device, self.dtype = device, getattr(torch, dtype)
         config = AutoConfig.from_pretrained(local.path, trust_remote_code=False)
         self.tokenizer = AutoTokenizer.from_pretrained(local.path, use_fast=True, trust_remote_code=False)
         if not self.tokenizer.is_fast:
-            raise ValueError(f"{local.path} has no fast tokenizer (tokenizer.json); convert it with transformers")
+            raise ValueError(
+                f"{local.path} has no fast tokenizer (tokenizer.json); transformers can make one"
+            )
         # Its own limit differs from what the positions allow; the embedder decides, so nothing is cut here.
         self.tokenizer.model_max_length = int(1e9)
         self.tokenizer.backend_tokenizer.no_truncation()
         self.tokenizer.backend_tokenizer.no_padding()
-        # A bar of one second, and a report that BERT's unused pooler is unused, would only alarm.
-        had_bar, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
-        logging.disable_progress_bar()
-        logging.set_verbosity_error()
-        self.model = _load(local, config, weights, self.dtype, seed).to(device).eval()
-        logging.set_verbosity(verbosity)
-        if had_bar:
-            logging.enable_progress_bar()
+        with _quiet():
+            self.model = _load(local, config, weights, self.dtype, seed).to(device).eval()
         self.dim = int(self.model.get_input_embeddings().weight.shape[1])
         self.n_layers = int(config.num_hidden_layers)
         self.context = _context(config)
         pad = self.tokenizer.pad_token_id
         self.pad = int(pad) if pad is not None else 0  # masked in any case
+        bare, framed = (
+            self.tokenizer.backend_tokenizer.encode("0", add_special_tokens=k).ids for k in (0, 1)
+        )
+        start = next(i for i in range(len(framed)) if framed[i : i + len(bare)] == bare)
+        self.ending: list[int] = framed[start + len(bare) :]  # ``</s>`` in T5, ``[SEP]`` in BERT
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids with the model's special tokens, nothing cut."""
-        ids: list[list[int]] = []
+        encode, ids = self.tokenizer.backend_tokenizer.encode_batch, []
         for start in range(0, len(texts), 4096):
-            # A lone surrogate cannot reach the Rust tokenizer; it reads as the replacement mark.
+            # A lone surrogate cannot reach the Rust tokenizer; it reads as a question mark.
             block = [t.encode("utf-8", "replace").decode() for t in texts[start : start + 4096]]
-            ids += [e.ids for e in self.tokenizer.backend_tokenizer.encode_batch(block, add_special_tokens=True)]
+            ids += [e.ids for e in encode(block, add_special_tokens=True)]
         return ids
 
     def truncate(self, ids: list[int], limit: int) -> list[int]:
-        """Cut to `limit` tokens; a special token at the end (``</s>``, ``[SEP]``) stays there."""
-        if ids[-1] in self.tokenizer.all_special_ids:
-            return ids[: limit - 1] + ids[-1:]
-        return ids[:limit]
+        """Cut to `limit` tokens; special tokens at the end (``</s>``, ``[SEP]``) stay there."""
+        ending = self.ending[-limit:]
+        return ids[: limit - len(ending)] + ending
+
+    def check_layer(self, layer: int) -> None:
+        """Raise ValueError for a layer that the model does not have."""
+        if not -self.n_layers - 1 <= layer <= self.n_layers:
+            raise ValueError(
+                f"layer must be from 0 to {self.n_layers} (or negative, from the end), however: got {layer}"
+            )
 
     def count_unknown(self, ids: Sequence[int]) -> int:
         """Unknown tokens among `ids`."""
@@ -194,6 +204,11 @@ class Engine:
         if not every:
             return {-1: result.last_hidden_state}
         states = result.hidden_states
+        if len(states) != self.n_layers + 1:
+            raise ValueError(
+                f"{type(self.model).__name__} gives {len(states)} hidden states, however: {self.n_layers} layers "
+                "should give one more; only layer=-1 can be read of it"
+            )
         return {k: result.last_hidden_state if k in (-1, self.n_layers) else states[k] for k in layers}
 
 
@@ -209,27 +224,43 @@ def _batches(order: Sequence[int], lengths: Sequence[int], budget: int) -> Itera
         yield batch
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """A bar of one second, and a report that BERT's unused pooler is unused, would only alarm."""
+    from transformers.utils import logging
+
+    had_bar, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if had_bar:
+            logging.enable_progress_bar()
+
+
 def _load(local: LocalModel, config: Any, weights: str, dtype: Any, seed: int) -> Any:
     import torch
-    from transformers import AutoModel, T5EncoderModel
+    from transformers import AutoModel, AutoModelForTextEncoding
 
     # Only the encoder of an encoder-decoder is used (section 2), so only it is loaded.
-    cls = T5EncoderModel if config.model_type == "t5" else AutoModel
+    auto: Any = AutoModelForTextEncoding if config.model_type in _T5 else AutoModel
     # BERT's pooler is a head for another task; a checkpoint without one would get random weights there.
-    extra = {"add_pooling_layer": False} if config.model_type in ("bert", "roberta", "xlm-roberta", "mpnet") else {}
+    extra = {"add_pooling_layer": False} if config.model_type in _POOLERS else {}
     if weights == "pretrained":
-        return cls.from_pretrained(
-            local.path, dtype=dtype, use_safetensors=True, trust_remote_code=False, local_files_only=True, **extra
-        )
+        extra |= {"use_safetensors": True, "local_files_only": True}
+        return auto.from_pretrained(local.path, dtype=dtype, trust_remote_code=False, **extra)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = cls(config) if cls is T5EncoderModel else cls.from_config(config, trust_remote_code=False, **extra)
+        # Drawn in float32 whatever the model computes in, so that a seed means one set of weights.
+        model = auto.from_config(config, dtype=torch.float32, trust_remote_code=False, **extra)
     return model.to(dtype)
 
 
 def _context(config: Any) -> int | None:
     """Longest input in tokens, or None where positions are relative and unlimited (T5)."""
-    if config.model_type == "t5":
+    if config.model_type in _T5:
         return None
     limit = getattr(config, "max_position_embeddings", None)
     if limit and config.model_type in ("roberta", "xlm-roberta", "camembert", "mpnet"):

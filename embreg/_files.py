@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,8 +40,9 @@ def home() -> Path:
 def atomic_path(path: str | Path, *, directory: bool = False) -> Iterator[Path]:
     """Temporary sibling of `path` that takes its place when the block ends without an error.
 
-    A reader sees the old content or the whole new one, never a part. The temporary sits in the
-    same folder because a rename across file systems is a copy.
+    A reader sees the old content or the whole new one, never a part; for a folder that replaces
+    another there is a moment in between when neither is there. The temporary sits in the same folder
+    because a rename across file systems is a copy.
 
     Parameters
     ----------
@@ -57,6 +58,7 @@ def atomic_path(path: str | Path, *, directory: bool = False) -> Iterator[Path]:
 
     Examples
     --------
+    >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "a" / "note.txt"
     >>> with atomic_path(target) as tmp:
     ...     _ = tmp.write_text("whole")
@@ -65,28 +67,28 @@ def atomic_path(path: str | Path, *, directory: bool = False) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    # Not from tempfile: what it makes is for the owner alone, and so would the finished folder be.
+    tmp, old = (path.parent / f".{path.name}.{secrets.token_hex(8)}.{end}" for end in ("tmp", "old"))
     if directory:
-        tmp = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
-    else:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-        os.close(handle)
-        tmp = Path(name)
-        tmp.unlink()
+        tmp.mkdir()
     try:
         yield tmp
         if directory and path.exists():
             # os.replace cannot put a folder over a full one: step the old one aside first.
-            old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
-            os.replace(path, old / path.name)
-            os.replace(tmp, path)
-            shutil.rmtree(old, ignore_errors=True)
+            os.replace(path, old)
+            try:
+                os.replace(tmp, path)
+            except OSError:
+                os.replace(old, path)
+                raise
         else:
             os.replace(tmp, path)
     finally:
-        if tmp.is_dir():
-            shutil.rmtree(tmp, ignore_errors=True)
-        else:
-            tmp.unlink(missing_ok=True)
+        for left in (tmp, old):
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
 
 
 def sha256_file(path: str | Path) -> str:
@@ -94,6 +96,7 @@ def sha256_file(path: str | Path) -> str:
 
     Examples
     --------
+    >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "empty"
     >>> target.touch()
     >>> sha256_file(target)[:8]
@@ -110,12 +113,27 @@ def digest(value: Any) -> str:
     ------
     TypeError
         `value` holds something JSON does not know (an array, a Path): a key made from its
-        ``repr`` could be equal for different content.
+        ``repr`` could be equal for different content. Keys of a dict must be strings.
+    ValueError
+        `value` holds a NaN or an infinity.
 
     Examples
     --------
     >>> digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1})
     True
     """
+    _check_keys(value)
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _check_keys(value: Any) -> None:
+    """Refuse keys that JSON would turn into strings: {1: 0} and {"1": 0} are not the same."""
+    if isinstance(value, dict):
+        if odd := [k for k in value if not isinstance(k, str)]:
+            raise TypeError(f"keys of a dict must be strings, however: got {odd[0]!r}")
+        value = value.values()
+    elif not isinstance(value, list | tuple):
+        return
+    for part in value:
+        _check_keys(part)

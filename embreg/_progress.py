@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 __all__ = ["Progress"]
 
@@ -13,6 +13,8 @@ _PATIENCE = 2.0  # seconds of silence before a bar is worth showing
 
 class Progress:
     """Bar on stderr after two seconds; silent when stderr is not a terminal.
+
+    Work inside other work that is shown already becomes a second line of the same display.
 
     Parameters
     ----------
@@ -28,10 +30,14 @@ class Progress:
     ...         bar.advance(1)
     """
 
+    _shown: ClassVar[Any] = None  # the one display of this process: two would overwrite each other
+
     def __init__(self, label: str, total: float) -> None:
         self.label, self.total, self.done = label, total, 0.0
         self._bar: Any = None
         self._task: Any = None
+        self._owner = False
+        self._started = time.perf_counter()
 
     def __enter__(self) -> Progress:
         self._started = time.perf_counter()
@@ -43,14 +49,23 @@ class Progress:
         if self._bar is None:
             if not sys.stderr.isatty() or time.perf_counter() - self._started < _PATIENCE:
                 return
+            self._show()
+        self._bar.update(self._task, completed=self.done)
+
+    def _show(self) -> None:
+        if Progress._shown is None:
             from rich.console import Console
             from rich.progress import Progress as Bar
 
-            self._bar = Bar(console=Console(stderr=True), transient=True)
-            self._task = self._bar.add_task(self.label, total=self.total)
-            self._bar.start()
-        self._bar.update(self._task, completed=self.done)
+            Progress._shown = Bar(console=Console(stderr=True), transient=True)
+            Progress._shown.start()
+            self._owner = True
+        self._bar = Progress._shown
+        self._task = self._bar.add_task(self.label, total=self.total)
 
     def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
+        if self._owner:
             self._bar.stop()
+            Progress._shown = None
+        elif self._bar is not None:
+            self._bar.remove_task(self._task)

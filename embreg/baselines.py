@@ -26,6 +26,18 @@ def ridge_squares(
     The control behind the question whether high dimension or the head is what hurts φ_trad. The
     penalty is chosen by leave-one-out on the training rows, per target.
 
+    Parameters
+    ----------
+    X, X_val, X_test : ndarray of shape (rows, d)
+        Training, validation and test rows.
+    Y, Y_val : ndarray of shape (rows, t)
+
+    Returns
+    -------
+    predictions : ndarray of shape (n_test, t), in units of Y
+    chosen : list of t dicts
+        ``alpha`` of each target. The validation rows are not used.
+
     Examples
     --------
     >>> x = np.linspace(-1, 1, 12)[:, None]
@@ -52,6 +64,18 @@ def knn(
 ) -> tuple[np.ndarray, Chosen]:
     """Mean of the k nearest training rows in standardised coordinates; k by validation error.
 
+    Parameters
+    ----------
+    X, X_val, X_test : ndarray of shape (rows, d)
+        Training, validation and test rows.
+    Y, Y_val : ndarray of shape (rows, t)
+
+    Returns
+    -------
+    predictions : ndarray of shape (n_test, t), in units of Y
+    chosen : list of t dicts
+        ``k`` of each target, the smallest of those with the least error.
+
     Examples
     --------
     >>> x = np.arange(12.0)[:, None]
@@ -77,6 +101,23 @@ def xgboost(
 ) -> tuple[np.ndarray, Chosen]:
     """Boosted trees, stopped early on the validation rows; depth chosen there as well.
 
+    Parameters
+    ----------
+    X, X_val, X_test : ndarray of shape (rows, d)
+        Training, validation and test rows.
+    Y, Y_val : ndarray of shape (rows, t)
+
+    Returns
+    -------
+    predictions : ndarray of shape (n_test, t), in units of Y
+    chosen : list of t dicts
+        ``max_depth`` and number of ``trees`` of each target.
+
+    Raises
+    ------
+    ImportError
+        XGBoost is not installed.
+
     Examples
     --------
     >>> rng = np.random.default_rng(0)
@@ -96,7 +137,7 @@ def xgboost(
         for depth in (3, 6):
             model = XGBRegressor(
                 n_estimators=500, learning_rate=0.1, max_depth=depth, subsample=0.8, colsample_bytree=0.8,
-                early_stopping_rounds=30, tree_method="hist", n_jobs=1, random_state=0,
+                early_stopping_rounds=30, tree_method="hist", max_bin=64, n_jobs=1, random_state=0,
             )  # fmt: skip
             held_out = [(X_val, (Y_val[:, t] - shift) / scale)]
             model.fit(X, (Y[:, t] - shift) / scale, eval_set=held_out, verbose=False)

@@ -4,55 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
 
 from embreg import pooling as _pooling
 from embreg._progress import Progress
+from embreg._report import EmbedReport
+from embreg._texts import strings
 from embreg.store import Row, Store
 
 __all__ = ["EmbedReport", "TextEmbedder"]
-
-
-@dataclass(frozen=True)
-class EmbedReport:
-    """What one `transform` did.
-
-    Attributes
-    ----------
-    rows, distinct : int
-        Strings given, and different ones among them; equal strings are embedded once.
-    hits : int
-        Distinct strings that the store had.
-    tokens_per_row : ndarray of shape (rows,), int
-        Tokens that the model read of each row.
-    unk_rate : float
-        Share of unknown tokens: a high one says that the model cannot tell rows apart.
-    truncated : int
-        Rows that were cut.
-    real_tokens, padded_tokens : int
-        Through the model in this call, without and with padding.
-    forward_passes : int
-        Batches that went through the model; 0 when everything was stored.
-    seconds : float
-        Wall time.
-    """
-
-    rows: int
-    distinct: int
-    hits: int
-    tokens_per_row: np.ndarray
-    unk_rate: float
-    truncated: int
-    real_tokens: int
-    padded_tokens: int
-    forward_passes: int
-    seconds: float
 
 
 class TextEmbedder(TransformerMixin, BaseEstimator):
@@ -65,7 +32,8 @@ class TextEmbedder(TransformerMixin, BaseEstimator):
     pooling : str
         One of `embreg.pooling.POOLINGS`; the paper's canonical choice is the mean.
     layer : int
-        Hidden layer to read: 0 is the input of the first block, ``-1`` the last output.
+        Hidden layer to read: 0 is the input of the first block, ``-1`` the last output. Plays no part
+        in stage ``"vocab"``.
     stage : {"forward", "vocab"}
         ``"vocab"`` pools the vocabulary embeddings and skips the forward pass (section 3.3).
     weights : {"pretrained", "random"}
@@ -91,7 +59,7 @@ class TextEmbedder(TransformerMixin, BaseEstimator):
     report_ : EmbedReport
         Of the last `transform`.
     space_ : dict
-        Everything that changes the numbers (set by `transform`).
+        Everything that changes the numbers (set by `transform`); it is the key of the store.
 
     Raises
     ------
@@ -100,6 +68,8 @@ class TextEmbedder(TransformerMixin, BaseEstimator):
         an empty input, a bad parameter.
     TypeError
         Something other than strings; `embreg.serialize` makes strings of rows.
+    FloatingPointError
+        A vector that is not finite.
 
     Examples
     --------
@@ -146,8 +116,10 @@ class TextEmbedder(TransformerMixin, BaseEstimator):
         y : ignored
         """
         self._check()
-        _strings(X)
-        self.dim_ = self._engine().dim
+        strings(X)
+        # The table knows the width, so that nothing is loaded when every row is stored already.
+        spec = self._local().spec
+        self.dim_ = spec.dim if spec is not None else self._engine().dim
         self.n_features_in_ = 1
         return self
 
@@ -194,19 +166,21 @@ class TextEmbedder(TransformerMixin, BaseEstimator):
 
         started = time.perf_counter()
         self._check()
-        texts = _strings(X)
-        wanted = [Output(p, k) for k in (layers or [self.layer]) for p in (poolings or [self.pooling])]
-        for output in wanted:
-            _pooling.get(output.pooling)
+        texts = strings(X)
+        poolings = [self.pooling] if poolings is None else list(poolings)
+        layers = [self.layer] if layers is None else list(layers)
+        if not poolings or not layers:
+            raise ValueError(f"poolings and layers need an entry, however: got {poolings} and {layers}")
+        wanted = [Output(_pooling.get(p).__name__, int(k)) for k in layers for p in poolings]
         distinct = list(dict.fromkeys(texts))
-        base = self._base_space()
-        stores = {o: self._open(base, o) for o in wanted}
+        base, warned = self._base_space(), set[str]()
+        stores = {o: self._open(base, o, warned) for o in wanted}
         rows: dict[Output, dict[str, Row]] = {o: s.get(distinct) if s else {} for o, s in stores.items()}
         missing = [t for t in distinct if any(t not in rows[o] for o in wanted)]
         counts = self._compute(missing, texts, wanted, rows, stores) if missing else (0, 0, 0)
         first = rows[wanted[0]]
         per_row = np.array([first[t].n_tokens for t in texts])
-        self.space_ = base
+        self.space_ = {**base, "outputs": [[o.pooling, o.layer] for o in wanted]}
         self.dim_, self.n_features_in_ = len(first[texts[0]].vector), 1
         self.report_ = EmbedReport(
             rows=len(texts),
@@ -224,6 +198,7 @@ class TextEmbedder(TransformerMixin, BaseEstimator):
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names ``e0 … e{d-1}``."""
+        check_is_fitted(self, "dim_")
         return np.array([f"e{j}" for j in range(self.dim_)], dtype=object)
 
     def _compute(
@@ -231,34 +206,42 @@ class TextEmbedder(TransformerMixin, BaseEstimator):
     ) -> tuple[int, int, int]:
         """Embed what the store lacks; returns real tokens, padded tokens and forward passes."""
         engine = self._engine()
-        for output in wanted:
-            if not -engine.n_layers - 1 <= output.layer <= engine.n_layers:
-                raise ValueError(
-                    f"layer must be from 0 to {engine.n_layers} (or negative, from the end), "
-                    f"however: got {output.layer}"
-                )
+        if self.stage == "forward":
+            for output in wanted:
+                engine.check_layer(output.layer)
         tokens = engine.tokenize(missing)
         limit, cut = self._limit(engine), [False] * len(missing)
+        padded_mean = any(o.pooling == "padded_mean" for o in wanted)
         for i, ids in enumerate(tokens):
+            row = f"row {texts.index(missing[i])} has"
             if not ids:
-                raise ValueError(f"row {texts.index(missing[i])} has no tokens, however: {self.model} needs one")
-            if limit is None or len(ids) <= limit:
-                continue
-            if self.overflow == "error":
+                raise ValueError(f"{row} no tokens, however: {self.model} needs at least one")
+            if limit is not None and len(ids) > limit:
+                if self.overflow == "error":
+                    who = "max_tokens allows" if limit == self.max_tokens else f"{self.model} reads"
+                    raise ValueError(
+                        f"{row} {len(ids)} tokens, however: {who} at most {limit}; use overflow='truncate' to "
+                        "cut and count such rows, or a shorter text (serialize style='values', fewer "
+                        "decimals) or a model with a longer context"
+                    )
+                cut[i] = True
+                tokens[i] = ids = engine.truncate(ids, limit)
+            if padded_mean and len(ids) > _pooling.PADDED_LENGTH:
                 raise ValueError(
-                    f"row {texts.index(missing[i])} has {len(ids)} tokens, however: {self.model} reads at most "
-                    f"{limit}; use overflow='truncate' to cut and count such rows, or a shorter text "
-                    "(serialize style='values', fewer decimals) or a model with a longer context"
+                    f"{row} {len(ids)} tokens, however: pooling 'padded_mean' divides by "
+                    f"{_pooling.PADDED_LENGTH}; use pooling='mean', or max_tokens={_pooling.PADDED_LENGTH} "
+                    "with overflow='truncate', as the authors' code cuts"
                 )
-            cut[i] = True
-            tokens[i] = engine.truncate(ids, limit)
         padded = passes = 0
         with Progress("embedding", sum(map(len, tokens))) as bar:
             for batch, vectors, size in engine.run(tokens, wanted, self.stage):
+                unknown = [engine.count_unknown(tokens[i]) for i in batch]
                 for output in wanted:
+                    # What was stored stays: in bfloat16 another batch gives slightly other numbers.
                     new = {
-                        missing[i]: Row(v, len(tokens[i]), engine.count_unknown(tokens[i]), cut[i])
-                        for i, v in zip(batch, vectors[output], strict=True)
+                        missing[i]: Row(v, len(tokens[i]), unk, cut[i])
+                        for i, v, unk in zip(batch, vectors[output], unknown, strict=True)
+                        if missing[i] not in rows[output]
                     }
                     bad = [t for t, r in new.items() if not np.isfinite(r.vector).all()]
                     if bad:
@@ -301,22 +284,24 @@ class TextEmbedder(TransformerMixin, BaseEstimator):
         return {
             "format": 1,
             "model": local.revision,
-            "weights": local.weights_digest if self.weights == "pretrained" else f"random:{self.seed}",
+            # The digest covers config.json, and so the architecture that random weights fill.
+            "weights": local.weights_digest,
+            "random": int(self.seed) if self.weights == "random" else None,
             "tokenizer": local.tokenizer_digest,
             "stage": self.stage,
             "dtype": dtype,
             "device": device.split(":")[0],
-            "max_tokens": self.max_tokens,
+            "max_tokens": None if self.max_tokens is None else int(self.max_tokens),
             "overflow": self.overflow,
             "versions": {name: version(name) for name in ("torch", "transformers", "tokenizers")},
         }
 
-    def _open(self, base: dict[str, Any], output: Any) -> Store | None:
+    def _open(self, base: dict[str, Any], output: Any, warned: set[str]) -> Store | None:
         if self.store is None:
             return None
         layer = 0 if self.stage == "vocab" else output.layer
         space = {**base, "pooling": output.pooling, "layer": layer}
-        return Store(space, None if self.store == "auto" else self.store)
+        return Store(space, None if self.store == "auto" else self.store, warned=warned)
 
     def _check(self) -> None:
         choices = {
@@ -328,43 +313,18 @@ class TextEmbedder(TransformerMixin, BaseEstimator):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {allowed}, however: got {getattr(self, name)!r}")
         _pooling.get(self.pooling)
+        for name in ("layer", "seed", "max_tokens"):
+            value, none = getattr(self, name), " or None" if name == "max_tokens" else ""
+            if not isinstance(value, Integral) and not (none and value is None):
+                raise ValueError(f"{name} must be a whole number{none}, however: got {value!r}")
         if self.max_tokens is not None and self.max_tokens < 1:
             raise ValueError(f"max_tokens must be at least 1, however: got {self.max_tokens}")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
-        tags.input_tags.two_d_array = False
+        tags.input_tags.two_d_array = True  # of one column
         tags.input_tags.one_d_array = True
         tags.requires_fit = False
         tags.no_validation = False
         return tags
-
-
-def _strings(X: Any) -> list[str]:
-    """The input as a list of str, or an error that says what to do."""
-    if isinstance(X, str):
-        raise TypeError(f"a list of strings is needed, however: got one str {X[:40]!r}; write [text]")
-    if hasattr(X, "columns"):
-        raise TypeError(
-            f"strings are needed, however: got a table of {len(X.columns)} columns; "
-            "embreg.serialize(table) makes one string of each row"
-        )
-    values = X.tolist() if isinstance(X, np.ndarray) and X.ndim == 1 else X
-    if isinstance(X, np.ndarray) and X.ndim > 1:
-        if X.ndim != 2 or X.shape[1] != 1:
-            raise TypeError(
-                f"strings of shape (n,) or (n, 1) are needed, however: X.shape={X.shape}; "
-                "embreg.serialize(X) makes one string of each row"
-            )
-        values = X[:, 0].tolist()
-    texts = list(values)
-    for i, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise TypeError(
-                f"every row must be a str, however: row {i} is {type(text).__name__} {text!r}; "
-                "embreg.serialize makes strings of rows"
-            )
-    if not texts:
-        raise ValueError("at least one string is needed, however: the input is empty")
-    return texts

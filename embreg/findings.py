@@ -35,7 +35,12 @@ def select(records: pd.DataFrame, representation: str, head: str = "mlp", **wher
 
 
 def differences(
-    records: pd.DataFrame, a: tuple[str, str], b: tuple[str, str], *, by: str = "dof", value: str = "kendall_tau"
+    records: pd.DataFrame,
+    a: tuple[str, str],
+    b: tuple[str, str],
+    *,
+    by: str = "dof",
+    value: str = "kendall_tau",
 ) -> pd.DataFrame:
     """Paired mean of a − b for each value of `by`, with the share of functions where a is ahead.
 
@@ -64,11 +69,21 @@ def differences(
         left, right = (select(records, *side, **{by: level}) for side in (a, b))
         d = paired_interval(left, right, value)
         means = left.groupby("function")[value].mean() - right.groupby("function")[value].mean()
-        rows.append({by: level, "difference": d.value, "low": d.low, "high": d.high, "ahead": float((means > 0).mean())})
+        rows.append(
+            {
+                by: level,
+                "difference": d.value,
+                "low": d.low,
+                "high": d.high,
+                "ahead": float((means > 0).mean()),
+            }
+        )
     return pd.DataFrame(rows)
 
 
-def falls(records: pd.DataFrame, side: tuple[str, str], *, by: str = "dof", value: str = "kendall_tau") -> Interval:
+def falls(
+    records: pd.DataFrame, side: tuple[str, str], *, by: str = "dof", value: str = "kendall_tau"
+) -> Interval:
     """Paired change from the smallest to the largest `by`; negative is a fall.
 
     Examples
@@ -104,7 +119,8 @@ def mean_of(records: pd.DataFrame, side: tuple[str, str], **where: Any) -> Inter
 
     Examples
     --------
-    >>> t = pd.DataFrame({"representation": "u", "head": "mlp", "function": "f", "seed": 0, "kendall_tau": [0.5]})
+    >>> t = pd.DataFrame({"representation": "u", "head": "mlp", "function": "f", "seed": [0]})
+    >>> t["kendall_tau"] = 0.5
     >>> mean_of(t, ("u", "mlp")).value
     0.5
     """

@@ -10,8 +10,10 @@ import pandas as pd
 __all__ = ["balls", "distances", "project"]
 
 
-def balls(dof: int, radii: Sequence[float], *, n_samples: int = 60, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray]:
-    """Points drawn uniformly from ℓ2 balls round the origin, which is the first row.
+def balls(
+    dof: int, radii: Sequence[float], *, n_samples: int = 60, seed: int = 0
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Points drawn uniformly from ℓ2 balls round a random reference point, which is the first row.
 
     Uniform points of a cube in many dimensions are all about equally far from each other; balls of
     growing radius show near and far points.
@@ -20,7 +22,7 @@ def balls(dof: int, radii: Sequence[float], *, n_samples: int = 60, seed: int = 
     ----------
     dof : int
     radii : sequence of float
-        At most 5, so that every point lies in the box [-5, 5].
+        At most 2.5: the reference is uniform in [-2.5, 2.5], so every point lies in the box [-5, 5].
     n_samples : int
         Points per ball.
     seed : int
@@ -29,28 +31,29 @@ def balls(dof: int, radii: Sequence[float], *, n_samples: int = 60, seed: int = 
     -------
     rows : DataFrame of shape (1 + len(radii) * n_samples, dof)
     radius : ndarray
-        Radius of the ball that each row was drawn from; 0 for the origin.
+        Radius of the ball that each row was drawn from; 0 for the reference.
 
     Raises
     ------
     ValueError
-        A radius that is not in (0, 5].
+        A radius that is not in (0, 2.5].
 
     Examples
     --------
     >>> rows, radius = balls(3, [1.0, 2.0], n_samples=4)
-    >>> rows.shape, bool((np.linalg.norm(rows, axis=1) <= radius).all())
+    >>> rows.shape, bool((np.linalg.norm(rows - rows.iloc[0], axis=1) <= radius).all())
     ((9, 3), True)
     """
-    bad = [r for r in radii if not 0 < r <= 5]
+    bad = [r for r in radii if not 0 < r <= 2.5]
     if bad:
-        raise ValueError(f"radii must be above 0 and at most 5 (the box ends there), however: got {bad[0]}")
+        raise ValueError(f"radii must be above 0 and at most 2.5 (the box ends there), however: got {bad[0]}")
     rng = np.random.default_rng([seed, dof])
-    parts = [np.zeros((1, dof))]
+    center = rng.uniform(-2.5, 2.5, (1, dof))
+    parts = [center]
     for r in radii:
         direction = rng.normal(size=(n_samples, dof))
         direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-        parts.append(direction * r * rng.uniform(size=(n_samples, 1)) ** (1 / dof))
+        parts.append(center + direction * r * rng.uniform(size=(n_samples, 1)) ** (1 / dof))
     x = np.vstack(parts)
     radius = np.concatenate([[0.0], np.repeat(np.asarray(radii, float), n_samples)])
     return pd.DataFrame(x, columns=[f"x{j}" for j in range(dof)]), radius
@@ -78,7 +81,9 @@ def distances(rows: pd.DataFrame, features: np.ndarray) -> pd.DataFrame:
     """
     x = rows.to_numpy(float)
     embedded = np.linalg.norm(features[1:] - features[0], axis=1)
-    return pd.DataFrame({"numeric": np.linalg.norm(x[1:] - x[0], axis=1), "embedded": embedded / embedded.max()})
+    return pd.DataFrame(
+        {"numeric": np.linalg.norm(x[1:] - x[0], axis=1), "embedded": embedded / embedded.max()}
+    )
 
 
 def project(features: np.ndarray, *, perplexity: float = 30.0, random_state: int = 0) -> np.ndarray:

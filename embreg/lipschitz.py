@@ -137,26 +137,31 @@ def nearest_neighbours(Z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     >>> nearest_neighbours(np.array([[0.0], [1.0], [3.0]]))
     (array([1, 0, 1]), array([1., 1., 2.]))
     """
-    n, d = Z.shape
+    n = len(Z)
+    step = max(1, _BLOCK_BYTES // (8 * n))
+    blocks = (np.arange(start, min(n, start + step)) for start in range(0, n, step))
+    squares = np.einsum("ij,ij->i", Z, Z)
+    index = np.concatenate([_search(Z, squares, rows) for rows in blocks])
+    return index, np.linalg.norm(Z - Z[index], axis=1)
+
+
+def _search(Z: np.ndarray, squares: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Nearest neighbours of a few rows, in memory of one number per pair."""
     # |a|² - 2ab + |b|² is one fast product, but its rounding error is not small beside the distance of
     # close points. So it serves as a lower bound only, and whatever could be nearest is measured again.
-    squares = np.einsum("ij,ij->i", Z, Z) * (1 - 2 * (d + 8) * np.finfo(float).eps)
-    index = np.empty(n, dtype=int)
-    step = max(1, _BLOCK_BYTES // (8 * n))
-    for start in range(0, n, step):
-        rows = np.arange(start, min(n, start + step))
-        bound = (-2 * Z[rows]) @ Z.T
-        bound += squares[rows, None]
-        bound += squares
-        bound[np.arange(len(rows)), rows] = np.inf
-        first = bound.argmin(1)
-        reach = np.linalg.norm(Z[rows] - Z[first], axis=1) * (1 + 2 * _SAME)
-        near = bound <= (reach**2)[:, None]
-        near[np.arange(len(rows)), first] = True
-        index[rows] = first
-        for i in np.flatnonzero(near.sum(1) > 1):
-            index[rows[i]] = _nearest_of(np.flatnonzero(near[i]), Z, rows[i])
-    return index, np.linalg.norm(Z - Z[index], axis=1)
+    certain = 1 - 2 * (Z.shape[1] + 8) * np.finfo(float).eps
+    bound = (-2 * Z[rows]) @ Z.T
+    bound += certain * squares[rows, None]
+    bound += certain * squares
+    places = np.arange(len(rows))
+    bound[places, rows] = np.inf
+    index = bound.argmin(1)
+    reach = np.linalg.norm(Z[rows] - Z[index], axis=1) * (1 + 2 * _SAME)
+    near = bound <= (reach**2)[:, None]
+    near[places, index] = True
+    for i in np.flatnonzero(near.sum(1) > 1):
+        index[i] = _nearest_of(np.flatnonzero(near[i]), Z, rows[i])
+    return index
 
 
 def _nearest_of(candidates: np.ndarray, Z: np.ndarray, row: int) -> int:
@@ -180,6 +185,10 @@ def smoothness_gap(trad: ArrayLike, llm: ArrayLike) -> float:
     ----------
     trad, llm : array-like of shape (n,)
         Factors from `nlfd` on the same points.
+
+    Returns
+    -------
+    float
 
     Raises
     ------

@@ -10,8 +10,9 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +22,37 @@ from embreg._files import atomic_path, digest, home
 
 __all__ = ["array_digest", "memoize"]
 
-_SOURCES = ("_bank.py", "_scaling.py", "baselines.py", "experiment.py", "features.py", "head.py", "metrics.py")
-_LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch")
+# Every module that a fit runs through; what makes the features and targets shows in their digests.
+_SOURCES = (
+    "_bank.py", "_scaling.py", "_task.py", "baselines.py", "experiment.py", "features.py", "head.py",
+    "metrics.py",
+)  # fmt: skip
+_LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "xgboost", "xgboost-cpu")
 
 
 def array_digest(array: np.ndarray) -> str:
     """SHA-256 of shape, dtype and content.
+
+    Parameters
+    ----------
+    array : ndarray
+        Of numbers or booleans, in any memory order.
+
+    Raises
+    ------
+    TypeError
+        The array holds Python objects: their addresses are no content.
 
     Examples
     --------
     >>> array_digest(np.zeros(2)) == array_digest(np.zeros((2, 1)))
     False
     """
+    if array.dtype.hasobject:
+        raise TypeError(f"an array of numbers is needed, however: dtype is {array.dtype}; convert it first")
     h = hashlib.sha256(f"{array.shape}{array.dtype.str}".encode())
-    h.update(np.ascontiguousarray(array).data)
+    # As bytes: hashlib does not take every type of number.
+    h.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
     return h.hexdigest()
 
 
@@ -49,6 +67,16 @@ def memoize(inputs: dict[str, Any], compute: Callable[[], Any]) -> Any:
     compute : callable
         Gives something JSON-like. ``EMBREG_MEMO=off`` always calls it.
 
+    Returns
+    -------
+    JSON-like
+        The same on the first call as on every later one: tuples are lists already.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `inputs` or the result is not JSON-like, or holds a NaN or an infinity.
+
     Examples
     --------
     >>> import tempfile
@@ -57,31 +85,29 @@ def memoize(inputs: dict[str, Any], compute: Callable[[], Any]) -> Any:
     ([1.5], [1.5])
     >>> _ = os.environ.pop("EMBREG_HOME") if before is None else os.environ.update(EMBREG_HOME=before)
     """
-    if os.environ.get("EMBREG_MEMO") == "off":
-        return compute()
+    keep = os.environ.get("EMBREG_MEMO") != "off"
     key = digest({"inputs": inputs, "code": _code()})
     path = home() / "memo" / key[:2] / f"{key}.json"
-    if (stored := _read(path)) is not None:
+    if keep and (stored := _read(path)) is not None:
         return stored
-    result = compute()
-    text = json.dumps(result, allow_nan=False)
-    try:
-        with atomic_path(path) as tmp:
-            tmp.write_text(json.dumps({"sum": hashlib.sha256(text.encode()).hexdigest(), "result": text}))
-    except OSError:
-        return result  # a full or read-only disk costs time later, not results now
-    return result
+    text = json.dumps(compute(), allow_nan=False)
+    if keep:
+        # A full or read-only disk costs time later, not results now.
+        with suppress(OSError), atomic_path(path) as tmp:
+            record = {"sum": hashlib.sha256(text.encode()).hexdigest(), "result": text}
+            tmp.write_text(json.dumps(record), encoding="utf-8")
+    return json.loads(text)
 
 
 def _read(path: Path) -> Any:
     """Stored result, or None when it is absent or damaged."""
     try:
-        stored = json.loads(path.read_text())
+        stored = json.loads(path.read_text(encoding="utf-8"))
         text = stored["result"]
         if hashlib.sha256(text.encode()).hexdigest() != stored["sum"]:
             return None
         return json.loads(text)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
@@ -89,10 +115,8 @@ def _read(path: Path) -> Any:
 def _code() -> dict[str, str]:
     folder = Path(__file__).parent
     sources = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in _SOURCES}
-    libraries = {name: version(name) for name in _LIBRARIES}
-    for name in ("xgboost-cpu", "xgboost"):
-        try:
+    libraries = {}
+    for name in _LIBRARIES:
+        with suppress(PackageNotFoundError):  # most of them are extras
             libraries[name] = version(name)
-        except ModuleNotFoundError:
-            continue
     return sources | libraries

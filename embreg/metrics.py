@@ -74,6 +74,14 @@ def kendall_tau(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 def pearson(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Pearson correlation, in [-1, 1]; equal to `scipy.stats.pearsonr`.
 
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n,)
+
+    Returns
+    -------
+    float
+
     Raises
     ------
     ValueError
@@ -98,6 +106,14 @@ def pearson(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 def mse(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Mean squared error, in squared units of y.
 
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n,)
+
+    Returns
+    -------
+    float
+
     Raises
     ------
     ValueError
@@ -115,6 +131,14 @@ def mse(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 
 def mae(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Mean absolute error, in units of y.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n,)
+
+    Returns
+    -------
+    float
 
     Raises
     ------
@@ -135,6 +159,14 @@ def r2(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Coefficient of determination, equal to `sklearn.metrics.r2_score`.
 
     1 is exact, 0 is as good as the mean of `y_true`.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n,)
+
+    Returns
+    -------
+    float
 
     Raises
     ------
@@ -167,6 +199,15 @@ def score_all(y_true: ArrayLike, y_pred: ArrayLike) -> dict[str, float]:
     A head that learned nothing predicts a constant. Its rank and linear correlations are undefined;
     in a comparison it must count as no skill rather than be left out, so they are set to 0 here and
     ``constant`` is 1 in the record.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n,)
+
+    Returns
+    -------
+    dict of str to float
+        Every name of `METRICS`, and ``constant``.
 
     Raises
     ------

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
@@ -33,11 +33,34 @@ _SAMPLE = 20  # rows whose tokens are counted
 
 
 @dataclass(frozen=True)
+class Part:
+    """Rows of one kind that one model reads; equal parts of several runs are embedded once.
+
+    Attributes
+    ----------
+    model : str
+        As notebooks write it, ``model[:style[:decimals]]``.
+    style : str
+    dof : int
+    per_seed, seeds : int
+        Rows of one seed, and seeds.
+    """
+
+    model: str
+    style: str
+    dof: int
+    per_seed: int
+    seeds: int
+
+
+@dataclass(frozen=True)
 class Plan:
     """Cost of embedding everything a run may embed.
 
     Attributes
     ----------
+    parts : tuple of Part
+        What the counts below are the sum of.
     rows : int
         Strings to embed.
     tokens : int
@@ -53,6 +76,7 @@ class Plan:
         What was left out of the count, and rows longer than a model reads.
     """
 
+    parts: tuple[Part, ...] = ()
     rows: int = 0
     tokens: int = 0
     flops: float = 0.0
@@ -112,14 +136,23 @@ def plan(parameters: Mapping[str, Any]) -> Plan:
         int(parameters["n_seeds"]) if "n_seeds" in parameters else len(_several(parameters, "seeds", "seed"))
     )
     styles = _several(parameters, "styles", "style") or ["json"]
-    count = max(int(r) for r in rows) * max(seeds, 1)
-    total, tokens, flops, peak, exact, notes = 0, 0.0, 0.0, 0, True, []
-    for model, dof, style in product(map(str, models), dofs, map(str, styles)):
+    n = max(int(r) for r in rows)
+    return _sum(
+        Part(model, style, dof, n, max(seeds, 1))
+        for model, dof, style in product(map(str, models), dofs, map(str, styles))
+    )
+
+
+def _sum(parts: Iterable[Part]) -> Plan:
+    total, tokens, flops, peak, exact, notes, counted = 0, 0.0, 0.0, 0, True, [], []
+    for part in parts:
+        model = part.model.split(":")[0]
         shape = _shape(model)
         if shape is None:
             notes.append(f"{model}: unknown, not counted")
             continue
-        length, known = _length(model, dof, style)
+        count, (length, known) = part.per_seed * part.seeds, _length(part.model, part.dof, part.style)
+        counted.append(part)
         exact &= known
         total += count
         tokens += count * length
@@ -127,10 +160,19 @@ def plan(parameters: Mapping[str, Any]) -> Plan:
         peak = max(peak, _memory(shape, length))
         if shape.context and length > shape.context:
             about = "" if known else "≈ "
-            notes.append(f"{model}: rows of {dof} DOF in style {style} have {about}{length:.0f} tokens, "
+            notes.append(f"{model}: rows of {part.dof} DOF in style {part.style} have {about}{length:.0f} tokens, "
                          f"it reads {shape.context}")  # fmt: skip
     seconds = flops / (EFFICIENCY * gemm_rate()) if flops else 0.0
-    return Plan(total, round(tokens), flops, seconds, peak, exact, tuple(dict.fromkeys(notes)))
+    return Plan(tuple(counted), total, round(tokens), flops, seconds, peak, exact, tuple(dict.fromkeys(notes)))
+
+
+def _together(plans: Sequence[Plan]) -> Plan:
+    """Cost of several runs after one another: the second finds the rows of the first in the store."""
+    seeds: dict[Part, int] = {}
+    for part in (p for one in plans for p in one.parts):
+        kind = replace(part, seeds=0)
+        seeds[kind] = max(part.seeds, seeds.get(kind, 0))
+    return _sum(replace(kind, seeds=n) for kind, n in seeds.items())
 
 
 def _several(parameters: Mapping[str, Any], *names: str) -> list[Any]:
@@ -190,11 +232,13 @@ def _length(model: str, dof: int, style: str) -> tuple[float, bool]:
     from embreg.serialize import serialize
 
     points = np.random.default_rng(0).uniform(-5, 5, (_SAMPLE, dof))
+    name, *settings = model.split(":")
+    decimals = int(settings[1]) if len(settings) > 1 and settings[1].isdigit() else 4
     try:
-        texts = serialize(points, style=style)  # type: ignore[arg-type]
+        texts = serialize(points, style=settings[0] if settings else style, decimals=decimals)
     except ValueError:  # the notebook's own word, such as "auto"
         texts = serialize(points)
-    folder = _folder(model)
+    folder = _folder(name)
     if folder is not None and (folder / "tokenizer.json").is_file():
         try:
             from tokenizers import Tokenizer
@@ -236,7 +280,7 @@ def print_plan(specs: Sequence[RunSpec], root: Path, *, force: bool = False, job
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("why", overflow="fold")
     due: list[Plan] = []
-    total = 0.0
+    total, known = 0.0, False
     for spec in specs:
         key = run_key(root / "notebooks" / f"{spec.notebook}.ipynb", spec.parameters, root)
         current, reason = is_current(run_folder(spec, root), key)
@@ -246,6 +290,7 @@ def print_plan(specs: Sequence[RunSpec], root: Path, *, force: bool = False, job
         cost = plan(spec.parameters)
         before = _before(spec, root)
         due.append(cost)
+        known |= before is not None
         total += cost.seconds if before is None else before
         about = "" if cost.exact else "≈ "
         table.add_row(
@@ -260,9 +305,11 @@ def print_plan(specs: Sequence[RunSpec], root: Path, *, force: bool = False, job
     if len(due) > 1:
         peak = sum(sorted((p.bytes for p in due), reverse=True)[:jobs])
         table.add_section()
+        shared = _together(due)
+        total = min(total, shared.seconds) if not known else total
         table.add_row(
-            "total", f"{sum(p.rows for p in due):,}", f"{sum(p.tokens for p in due):,}",
-            _flop(sum(p.flops for p in due)), f"≈ {_clock(total)}", _size(peak), f"{len(due)} to run",
+            "together", f"{shared.rows:,}", f"{shared.tokens:,}", _flop(shared.flops), f"≈ {_clock(total)}",
+            _size(peak), f"{len(due)} to run; equal rows of several runs are embedded once",
         )  # fmt: skip
     console = Console()
     # Without a terminal rich folds to 80 columns; a log or a file has room.

@@ -87,8 +87,10 @@ def panels(
         layout="constrained",
     )  # fmt: skip
     axes = list(grid.flat)
-    for ax in axes[n:]:
-        ax.set_visible(False)
+    for k in range(n, len(axes)):
+        axes[k].set_visible(False)
+        if k >= columns:  # the panel above an empty place is the lowest of its column
+            axes[k - columns].tick_params(labelbottom=True)
     return fig, axes[:n]
 
 
@@ -127,7 +129,8 @@ def curves(
 
     Examples
     --------
-    >>> records = pd.DataFrame({"dof": 5, "head": "mlp", "function": [1, 2], "seed": 0, "kendall_tau": [0.2, 0.4]})
+    >>> records = pd.DataFrame({"function": [1, 2], "seed": 0, "kendall_tau": [0.2, 0.4]})
+    >>> records = records.assign(dof=5, head="mlp")
     >>> fig, axes = panels(1)
     >>> curves(axes[0], records, x="dof", by="head").value.round(3).tolist()
     [0.3]

@@ -458,7 +458,6 @@ def test_predict_refuses_what_fit_did_not_see() -> None:
 
 @parametrize_with_checks(
     [MLPHead((32,), (1e-2,), (0, 0.1), max_epochs=100, precision="float32", random_state=0)],
-    xfail_strict=True,
 )
 def test_scikit_learns_estimator_checks(estimator: MLPHead, check: Any) -> None:
     """No expected failure."""

@@ -97,4 +97,10 @@ def test_an_earlier_run_tells_the_time(tmp_path: Path, capsys: pytest.CaptureFix
     text = capsys.readouterr().out
     assert "2.0 h last time" in text
     assert re.search(r"≈ \d+ s ", text)
-    assert "200" in text.split("total")[1]
+    # Both runs read the same hundred rows.
+    assert "100" in text.split("together")[1]
+
+
+def test_a_models_own_style_and_decimals_count() -> None:
+    long, short = (plan({"models": [m], "dofs": [5], "n": 10}) for m in (MODEL, f"{MODEL}:values:1"))
+    assert short.tokens < long.tokens
