@@ -71,8 +71,7 @@ smoke: weights  ## profile smoke end to end: runs, book, page checks
 	$(OFFLINE) $(BIN)/embreg book --profile smoke
 
 notebooks: weights  ## execute the notebooks at their defaults and keep the outputs for the commit
-	$(OFFLINE) $(BIN)/embreg run --profile smoke $(RUN_ARGS)
-	$(BIN)/python tools/refresh_notebooks.py
+	$(OFFLINE) $(BIN)/embreg notebooks
 
 lab: setup  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks

@@ -125,7 +125,9 @@ class Bank:
         import torch
 
         targets = list(range(Y.shape[1]))
-        size = min(MODELS_PER_BLOCK, -(-len(targets) * len(configurations) // torch.get_num_threads()))
+        # Two blocks or more for each core: some stop early, and their core should find more to do.
+        share = -(-len(targets) * len(configurations) // (2 * torch.get_num_threads()))
+        size = min(MODELS_PER_BLOCK, share)
         # A block has one configuration, so that one fused update serves all of it.
         blocks = [(c, targets[i : i + size]) for c in range(len(configurations)) for i in targets[::size]]
         data = [torch.from_numpy(np.ascontiguousarray(a, dtype=np.float32)) for a in (X, Y, X_val, Y_val)]

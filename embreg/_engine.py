@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from embreg import pooling as _pooling
+from embreg._fused import fuse
 from embreg._threads import each
 
 if TYPE_CHECKING:
@@ -107,25 +108,21 @@ class Engine:
         config = AutoConfig.from_pretrained(local.path, trust_remote_code=False)
         self.tokenizer = AutoTokenizer.from_pretrained(local.path, use_fast=True, trust_remote_code=False)
         if not self.tokenizer.is_fast:
-            raise ValueError(
-                f"{local.path} has no fast tokenizer (tokenizer.json); transformers can make one"
-            )
+            raise ValueError(f"{local.path} has no fast tokenizer (tokenizer.json)")
         # Its own limit differs from what the positions allow; the embedder decides, so nothing is cut here.
         self.tokenizer.model_max_length = int(1e9)
         self.tokenizer.backend_tokenizer.no_truncation()
         self.tokenizer.backend_tokenizer.no_padding()
         with _quiet():
-            self.model = _load(local, config, weights, self.dtype, seed).to(device).eval()
+            self.model = fuse(_load(local, config, weights, self.dtype, seed)).to(device).eval()
         self.dim = int(self.model.get_input_embeddings().weight.shape[1])
         self.n_layers = int(config.num_hidden_layers)
         self.context = _context(config)
         pad = self.tokenizer.pad_token_id
         self.pad = int(pad) if pad is not None else 0  # masked in any case
-        bare, framed = (
-            self.tokenizer.backend_tokenizer.encode("0", add_special_tokens=k).ids for k in (0, 1)
-        )
-        start = next(i for i in range(len(framed)) if framed[i : i + len(bare)] == bare)
-        self.ending: list[int] = framed[start + len(bare) :]  # ``</s>`` in T5, ``[SEP]`` in BERT
+        framed = self.tokenizer.backend_tokenizer.encode("0", add_special_tokens=True)
+        body = framed.special_tokens_mask[::-1].index(0)
+        self.ending: list[int] = framed.ids[len(framed.ids) - body :]  # ``</s>`` in T5, ``[SEP]`` in BERT
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids with the model's special tokens, nothing cut."""
@@ -206,8 +203,8 @@ class Engine:
         states = result.hidden_states
         if len(states) != self.n_layers + 1:
             raise ValueError(
-                f"{type(self.model).__name__} gives {len(states)} hidden states, however: {self.n_layers} layers "
-                "should give one more; only layer=-1 can be read of it"
+                f"{type(self.model).__name__} gives {len(states)} hidden states, however: {self.n_layers} "
+                "layers should give one more; only layer=-1 can be read of it"
             )
         return {k: result.last_hidden_state if k in (-1, self.n_layers) else states[k] for k in layers}
 

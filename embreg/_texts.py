@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 __all__ = ["strings"]
 
@@ -39,6 +40,8 @@ def strings(X: Any) -> list[str]:
         raise TypeError(f"a list of strings is needed, however: got one {type(X).__name__} {X[:40]!r}")
     if hasattr(X, "columns"):
         raise TypeError(f"strings are needed, however: got a table of {len(X.columns)} columns; {_HINT}")
+    if issparse(X):
+        raise TypeError(f"strings are needed, however: got a sparse {type(X).__name__} of shape {X.shape}")
     if isinstance(X, np.ndarray):
         if X.ndim != 1 and (X.ndim != 2 or X.shape[1] != 1):
             raise TypeError(

@@ -180,7 +180,7 @@ def _run(args: argparse.Namespace) -> int:
     if given or args.as_run:
         specs = with_overrides(specs, given, root, args.as_run)
     if args.dry_run:
-        from embreg.plan import print_plan
+        from embreg._plan_table import print_plan
 
         print_plan(specs, root, force=args.force, jobs=args.jobs)
         return 0

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from importlib.metadata import version
-from numbers import Integral
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +15,9 @@ from sklearn.utils.validation import check_is_fitted
 from embreg import pooling as _pooling
 from embreg._progress import Progress
 from embreg._report import EmbedReport
+from embreg._space import check_settings, describe_space
 from embreg._texts import strings
+from embreg._tokens import read_tokens
 from embreg.store import Row, Store
 
 __all__ = ["EmbedReport", "TextEmbedder"]
@@ -115,7 +116,7 @@ class TextEmbedder(TransformerMixin, BaseEstimator):
         X : sequence of str, array of shape (n,) or (n, 1), or Series
         y : ignored
         """
-        self._check()
+        check_settings(self.get_params())
         strings(X)
         # The table knows the width, so that nothing is loaded when every row is stored already.
         spec = self._local().spec
@@ -165,7 +166,7 @@ class TextEmbedder(TransformerMixin, BaseEstimator):
         from embreg._engine import Output
 
         started = time.perf_counter()
-        self._check()
+        check_settings(self.get_params())
         texts = strings(X)
         poolings = [self.pooling] if poolings is None else list(poolings)
         layers = [self.layer] if layers is None else list(layers)
@@ -173,7 +174,7 @@ class TextEmbedder(TransformerMixin, BaseEstimator):
             raise ValueError(f"poolings and layers need an entry, however: got {poolings} and {layers}")
         wanted = [Output(_pooling.get(p).__name__, int(k)) for k in layers for p in poolings]
         distinct = list(dict.fromkeys(texts))
-        base, warned = self._base_space(), set[str]()
+        base, warned = self._space(), set[str]()
         stores = {o: self._open(base, o, warned) for o in wanted}
         rows: dict[Output, dict[str, Row]] = {o: s.get(distinct) if s else {} for o, s in stores.items()}
         missing = [t for t in distinct if any(t not in rows[o] for o in wanted)]
@@ -209,32 +210,15 @@ class TextEmbedder(TransformerMixin, BaseEstimator):
         if self.stage == "forward":
             for output in wanted:
                 engine.check_layer(output.layer)
-        tokens = engine.tokenize(missing)
-        limit, cut = self._limit(engine), [False] * len(missing)
-        padded_mean = any(o.pooling == "padded_mean" for o in wanted)
-        for i, ids in enumerate(tokens):
-            row = f"row {texts.index(missing[i])} has"
-            if not ids:
-                raise ValueError(f"{row} no tokens, however: {self.model} needs at least one")
-            if limit is not None and len(ids) > limit:
-                if self.overflow == "error":
-                    who = "max_tokens allows" if limit == self.max_tokens else f"{self.model} reads"
-                    raise ValueError(
-                        f"{row} {len(ids)} tokens, however: {who} at most {limit}; use overflow='truncate' to "
-                        "cut and count such rows, or a shorter text (serialize style='values', fewer "
-                        "decimals) or a model with a longer context"
-                    )
-                cut[i] = True
-                tokens[i] = ids = engine.truncate(ids, limit)
-            if padded_mean and len(ids) > _pooling.PADDED_LENGTH:
-                raise ValueError(
-                    f"{row} {len(ids)} tokens, however: pooling 'padded_mean' divides by "
-                    f"{_pooling.PADDED_LENGTH}; use pooling='mean', or max_tokens={_pooling.PADDED_LENGTH} "
-                    "with overflow='truncate', as the authors' code cuts"
-                )
+        number = {text: i for i, text in reversed(list(enumerate(texts)))}
+        tokens, cut = read_tokens(
+            engine, missing, [number[t] for t in missing], model=self.model, stage=self.stage,
+            max_tokens=self.max_tokens, overflow=self.overflow, poolings={o.pooling for o in wanted},
+        )  # fmt: skip
         padded = passes = 0
-        with Progress("embedding", sum(map(len, tokens))) as bar:
-            for batch, vectors, size in engine.run(tokens, wanted, self.stage):
+        run = engine.run(tokens, wanted, self.stage)
+        with Progress("embedding", sum(map(len, tokens))) as bar, closing(run) as batches:
+            for batch, vectors, size in batches:
                 unknown = [engine.count_unknown(tokens[i]) for i in batch]
                 for output in wanted:
                     # What was stored stays: in bfloat16 another batch gives slightly other numbers.
@@ -246,7 +230,7 @@ class TextEmbedder(TransformerMixin, BaseEstimator):
                     bad = [t for t, r in new.items() if not np.isfinite(r.vector).all()]
                     if bad:
                         raise FloatingPointError(
-                            f"{self.model} gives non-finite values for row {texts.index(bad[0])} in "
+                            f"{self.model} gives non-finite values for row {number[bad[0]]} in "
                             f"{engine.dtype}; use dtype='float32'"
                         )
                     rows[output].update(new)
@@ -255,10 +239,6 @@ class TextEmbedder(TransformerMixin, BaseEstimator):
                 padded, passes = padded + size, passes + (self.stage == "forward")
                 bar.advance(sum(len(tokens[i]) for i in batch))
         return sum(map(len, tokens)), padded, passes
-
-    def _limit(self, engine: Any) -> int | None:
-        limits = [n for n in (engine.context if self.stage == "forward" else None, self.max_tokens) if n]
-        return min(limits) if limits else None
 
     def _engine(self) -> Any:
         from embreg._engine import load_engine
@@ -278,23 +258,12 @@ class TextEmbedder(TransformerMixin, BaseEstimator):
         device = resolve_device(self.device)
         return device, resolve_dtype(self.dtype, device)
 
-    def _base_space(self) -> dict[str, Any]:
-        local = self._local()
+    def _space(self) -> dict[str, Any]:
         device, dtype = self._resolved()
-        return {
-            "format": 1,
-            "model": local.revision,
-            # The digest covers config.json, and so the architecture that random weights fill.
-            "weights": local.weights_digest,
-            "random": int(self.seed) if self.weights == "random" else None,
-            "tokenizer": local.tokenizer_digest,
-            "stage": self.stage,
-            "dtype": dtype,
-            "device": device.split(":")[0],
-            "max_tokens": None if self.max_tokens is None else int(self.max_tokens),
-            "overflow": self.overflow,
-            "versions": {name: version(name) for name in ("torch", "transformers", "tokenizers")},
-        }
+        return describe_space(
+            self._local(), stage=self.stage, weights=self.weights, seed=self.seed, dtype=dtype, device=device,
+            max_tokens=self.max_tokens, overflow=self.overflow,
+        )  # fmt: skip
 
     def _open(self, base: dict[str, Any], output: Any, warned: set[str]) -> Store | None:
         if self.store is None:
@@ -303,28 +272,11 @@ class TextEmbedder(TransformerMixin, BaseEstimator):
         space = {**base, "pooling": output.pooling, "layer": layer}
         return Store(space, None if self.store == "auto" else self.store, warned=warned)
 
-    def _check(self) -> None:
-        choices = {
-            "stage": ("forward", "vocab"),
-            "weights": ("pretrained", "random"),
-            "overflow": ("error", "truncate"),
-        }
-        for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} must be one of {allowed}, however: got {getattr(self, name)!r}")
-        _pooling.get(self.pooling)
-        for name in ("layer", "seed", "max_tokens"):
-            value, none = getattr(self, name), " or None" if name == "max_tokens" else ""
-            if not isinstance(value, Integral) and not (none and value is None):
-                raise ValueError(f"{name} must be a whole number{none}, however: got {value!r}")
-        if self.max_tokens is not None and self.max_tokens < 1:
-            raise ValueError(f"max_tokens must be at least 1, however: got {self.max_tokens}")
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
         tags.input_tags.two_d_array = True  # of one column
         tags.input_tags.one_d_array = True
+        tags.transformer_tags.preserves_dtype = []  # float32, whatever the strings came in
         tags.requires_fit = False
-        tags.no_validation = False
         return tags

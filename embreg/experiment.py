@@ -5,15 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from embreg._features import embed, traditional
 from embreg._progress import Progress
 from embreg.memo import array_digest, memoize
 
 __all__ = ["TRADITIONAL", "Representation", "Suite", "compare", "fit_and_score"]
+
+_STYLES = ("json", "pairs", "values")
 
 
 @dataclass(frozen=True)
@@ -55,11 +59,15 @@ class Representation:
         Raises
         ------
         ValueError
-            More parts than three, or decimals that are no number.
+            No model, an unknown style, decimals that are no number, or more parts than three.
         """
         parts = text.split(":")
-        if len(parts) > 3 or (len(parts) == 3 and not parts[2].isdigit()):
-            raise ValueError(f"a representation is written model[:style[:decimals]], however: got {text!r}")
+        good = parts[0] and parts[1:2] in ([], *([s] for s in _STYLES))
+        if not good or len(parts) > 3 or (len(parts) == 3 and not parts[2].isdecimal()):
+            raise ValueError(
+                f"a representation is written model[:style[:decimals]] with style one of {_STYLES}, "
+                f"however: got {text!r}"
+            )
         if len(parts) > 1:
             settings["style"] = parts[1]
         if len(parts) > 2:
@@ -116,7 +124,9 @@ class Suite:
         """Name in records and figures."""
         return f"{self.variant}, shifted" if self.shift else self.variant
 
-    def targets(self, dof: int, n_samples: int, seed: int) -> tuple[tuple[str, ...], pd.DataFrame, np.ndarray]:
+    def targets(
+        self, dof: int, n_samples: int, seed: int
+    ) -> tuple[tuple[str, ...], pd.DataFrame, np.ndarray]:
         """Names, rows (shared by every function) and targets of shape (n, functions)."""
         from embreg.tasks import bbob_functions, bbob_targets
 
@@ -138,11 +148,13 @@ def compare(
     """Fit every head on every representation of every suite; one row per function and seed.
 
     Points, splits and initial weights depend on the seed alone, so that any two rows that agree in
-    suite, function, dof and seed are a pair.
+    suite, function, dof and seed are a pair. Points of one dof and seed are embedded once for all
+    suites, and representations that differ in pooling and layer alone share a forward pass.
 
     Parameters
     ----------
     representations : sequence of Representation
+        Each with a label of its own.
     suites : sequence of Suite
     dofs, seeds : sequence of int
     n_samples : int
@@ -156,34 +168,45 @@ def compare(
     Returns
     -------
     DataFrame
-        ``suite, function, dof, seed, representation, model, style, decimals, pooling, layer, stage,
-        weights, head, n_samples, width``, every metric on the test rows, ``val_…`` is not kept;
-        ``chosen`` (JSON-like), ``fit_seconds`` per target, ``tokens_per_row, unk_rate, truncated``.
+        Where: ``suite, function, dof, seed``. What: ``representation, model, style, decimals, pooling,
+        layer, stage, weights, dtype`` (the one computed in; all but the first are missing for φ_trad),
+        ``head, n_samples``. Scores on the test rows: ``kendall_tau, pearson, mse, mae, r2, constant``
+        (see `metrics.score_all`). About the fit: ``width`` of the features, ``chosen`` on the
+        validation rows, ``fit_seconds`` per target. About the strings: ``tokens_per_row, unk_rate,
+        truncated``.
+
+    Raises
+    ------
+    ValueError
+        An empty sequence, a label used twice, heads for an unknown label, an unknown head.
+    TypeError
+        An unknown parameter in `mlp`.
 
     Examples
     --------
-    >>> suite = Suite(functions=("Sphere",))
-    >>> out = compare([TRADITIONAL], [suite], dofs=[2], seeds=[0], n_samples=60, heads={"φ_trad": ["ridge_squares"]})
+    >>> suite, heads = Suite(functions=("Sphere",)), {"φ_trad": ["ridge_squares"]}
+    >>> out = compare([TRADITIONAL], [suite], dofs=[2], seeds=[0], n_samples=60, heads=heads)
     >>> round(out.kendall_tau.item(), 2)
     1.0
     """
-    heads = heads or {}
+    heads = {r.label: ["mlp"] for r in representations} | dict(heads or {})
+    given = {"representations": representations, "suites": suites, "dofs": dofs, "seeds": seeds}
+    _check(given, heads, mlp)
     records: list[dict[str, Any]] = []
     cells = [(d, s) for s in seeds for d in dofs]
     with Progress("comparing", len(cells) * len(representations)) as bar:
         for dof, seed in cells:
+            data = [(suite.label, *suite.targets(dof, n_samples, seed)) for suite in suites]
+            # Every suite has these rows.
+            embedded = embed(representations, data[0][2])
             for rep in representations:
-                features: tuple[Any, dict[str, Any]] | None = None
-                for suite in suites:
-                    names, rows, Y = suite.targets(dof, n_samples, seed)
-                    # Every suite of one dof and seed has the same rows, so they are embedded once.
-                    features = features or _features(rep, rows)
-                    for head in heads.get(rep.label, ["mlp"]):
-                        scores = fit_and_score(features[0], rows, Y, head=head, seed=seed, mlp=mlp)
-                        for name, score in zip(names, scores, strict=True):
-                            place = {"suite": suite.label, "function": name, "dof": dof, "seed": seed}
-                            records.append({**place, **_describe(rep), "head": head, "n_samples": n_samples,
-                                            **score, **features[1]})  # fmt: skip
+                features, about = embedded[rep]
+                for (suite, names, rows, Y), head in product(data, heads[rep.label]):
+                    scores = fit_and_score(features, rows, Y, head=head, seed=seed, mlp=mlp)
+                    for name, score in zip(names, scores, strict=True):
+                        place = {"suite": suite, "function": name, "dof": dof, "seed": seed}
+                        records.append({**place, **_describe(rep), "head": head, "n_samples": n_samples,
+                                        **score, **about})  # fmt: skip
                 bar.advance(1)
     return pd.DataFrame(records)
 
@@ -215,23 +238,27 @@ def fit_and_score(
     -------
     list of dict
         Per column: every metric on the test rows, ``width``, ``chosen``, ``fit_seconds``.
+
+    Raises
+    ------
+    ValueError
+        An unknown head; rows, features and Y of different length.
     """
-    from embreg.baselines import BASELINES
     from embreg.tasks import split_rows
 
-    if head != "mlp" and head not in BASELINES:
-        raise ValueError(f"head must be 'mlp' or one of {tuple(BASELINES)}, however: got {head!r}")
+    _check_head(head)
+    lengths = len(rows), len(Y), len(Y) if features is None else len(features)
+    if len(set(lengths)) > 1:
+        raise ValueError(f"rows, Y and features must be equally long, however: {lengths}")
     parts = split_rows(len(Y), seed)
     if features is None:
-        from embreg.features import TabularFeatures
-
-        features = TabularFeatures().fit(rows.iloc[parts.train]).transform(rows)
+        features = traditional(rows, parts.train)
     key = {
         "features": array_digest(features),
         "targets": array_digest(Y),
         "head": head,
         "seed": seed,
-        "mlp": {k: v for k, v in (mlp or {}).items()} if head == "mlp" else None,
+        "mlp": dict(mlp or {}) if head == "mlp" else None,
         "precision": _precision(mlp) if head == "mlp" else None,
     }
     return memoize(key, lambda: list(_fit(np.asarray(features), Y, parts, head, seed, mlp or {})))
@@ -246,6 +273,7 @@ def _fit(
 
     started = time.perf_counter()
     train, val, test = parts
+    chosen: Any
     if head == "mlp":
         model = MLPHead(**{"random_state": seed, **mlp})
         model.fit(X[train], Y[train], X_val=X[val], y_val=Y[val])
@@ -258,24 +286,41 @@ def _fit(
                "fit_seconds": round(seconds, 4)}  # fmt: skip
 
 
-def _features(rep: Representation, rows: pd.DataFrame) -> tuple[np.ndarray | None, dict[str, Any]]:
-    if rep.model is None:
-        return None, {"tokens_per_row": np.nan, "unk_rate": np.nan, "truncated": 0}
-    embedder = rep.embedder()
-    vectors = embedder.fit_transform(rep.strings(rows))
-    report = embedder.report_
-    return vectors, {
-        "tokens_per_row": float(report.tokens_per_row.mean()),
-        "unk_rate": report.unk_rate,
-        "truncated": report.truncated,
-    }
-
-
 def _describe(rep: Representation) -> dict[str, Any]:
     fields = {"representation": rep.label, **asdict(rep)}
     del fields["label"]
-    return fields if rep.model else {**fields, "style": None, "decimals": None, "pooling": None, "layer": None,
-                                     "stage": None, "weights": None, "dtype": None}  # fmt: skip
+    return fields if rep.model else {k: v if k == "representation" else None for k, v in fields.items()}
+
+
+def _check(
+    given: Mapping[str, Sequence[Any]], heads: Mapping[str, Sequence[str]], mlp: Mapping[str, Any] | None
+) -> None:
+    """Refuse what would fail, or mislead, after hours of work."""
+    from embreg.head import MLPHead
+
+    for name, values in given.items():
+        if len(values) == 0:
+            raise ValueError(f"{name} must hold at least one, however: got {values!r}")
+    labels = [r.label for r in given["representations"]]
+    if twice := sorted({name for name in labels if labels.count(name) > 1}):
+        raise ValueError(f"every representation needs a label of its own, however: {twice} are used twice")
+    if unknown := sorted(set(heads) - set(labels)):
+        raise ValueError(f"heads must be for one of {labels}, however: got {unknown}")
+    for label, names in heads.items():
+        if isinstance(names, str) or len(names) == 0:
+            raise ValueError(
+                f"heads of {label!r} must be a list of at least one name, however: got {names!r}"
+            )
+        for name in names:
+            _check_head(name)
+    MLPHead(**(mlp or {}))
+
+
+def _check_head(head: str) -> None:
+    from embreg.baselines import BASELINES
+
+    if head != "mlp" and head not in BASELINES:
+        raise ValueError(f"head must be 'mlp' or one of {tuple(BASELINES)}, however: got {head!r}")
 
 
 def _precision(mlp: Mapping[str, Any] | None) -> str:

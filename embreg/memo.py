@@ -52,7 +52,7 @@ def array_digest(array: np.ndarray) -> str:
         raise TypeError(f"an array of numbers is needed, however: dtype is {array.dtype}; convert it first")
     h = hashlib.sha256(f"{array.shape}{array.dtype.str}".encode())
     # As bytes: hashlib does not take every type of number.
-    h.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+    h.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return h.hexdigest()
 
 

@@ -18,7 +18,7 @@ import pandas as pd
 from embreg._files import atomic_path, home
 from embreg.stats import Interval
 
-__all__ = ["Run"]
+__all__ = ["Run", "lists", "slug"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
 
@@ -178,6 +178,48 @@ class Run:
         with atomic_path(self.folder / "facts.json") as tmp:
             tmp.write_text(json.dumps(self._facts, indent=1, ensure_ascii=False), encoding="utf-8")
         return str(fact["text"])
+
+
+def slug(text: str) -> str:
+    """Name of a fact from any text.
+
+    Examples
+    --------
+    >>> slug("google/t5-v1_1-xl")
+    'google_t5_v1_1_xl'
+    """
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+
+
+def lists(*values: Any) -> list[list[Any]]:
+    """Each value as a list: papermill's ``-p dofs '[5]'`` gives a notebook the text ``[5]``.
+
+    Parameters
+    ----------
+    *values : list, tuple, str or number
+        Text in brackets is read as YAML; anything else that is no list becomes a list of one.
+
+    Raises
+    ------
+    ValueError
+        Text in brackets that is no list.
+
+    Examples
+    --------
+    >>> lists([1, 2], "[5, 10]", "Sphere", 0.1)
+    [[1, 2], [5, 10], ['Sphere'], [0.1]]
+    """
+    import yaml
+
+    out: list[list[Any]] = []
+    for value in values:
+        if isinstance(value, str) and value.lstrip().startswith("["):
+            try:
+                value = yaml.safe_load(value)
+            except yaml.YAMLError:
+                raise ValueError(f"a list is written [a, b], however: got {value!r}") from None
+        out.append(list(value) if isinstance(value, list | tuple) else [value])
+    return out
 
 
 def _checked(name: str) -> str:

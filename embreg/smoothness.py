@@ -92,12 +92,14 @@ def gaps(
                                  "z": z["unit-norm"], "z_literal": z["literal"]})  # fmt: skip
     where = ["dof", "seed", "function"]
     table = pd.DataFrame(rows)
-    taus = records[records.suite == suite.label].set_index(["representation", "head", *where]).kendall_tau
+    here = records[records.suite == suite.label]
     for head in ("mlp", "knn"):
-        base = taus.loc[TRADITIONAL.label, head]
-        both = [taus.loc[r.label, head] - base for r in representations]
-        labelled = pd.concat(both, keys=[r.label for r in representations], names=["representation"])
-        table = table.join(labelled.rename(f"gap_{head}"), on=["representation", *where])
+        taus = here[here["head"] == head][["representation", *where, "kendall_tau"]]
+        base = taus[taus.representation == TRADITIONAL.label].drop(columns="representation")
+        both = taus.merge(base, on=where, suffixes=("", "_trad"), validate="many_to_one")
+        both[f"gap_{head}"] = both.kendall_tau - both.kendall_tau_trad
+        both = both[["representation", *where, f"gap_{head}"]]
+        table = table.merge(both, on=["representation", *where], validate="one_to_one")
     return table.groupby(["representation", "dof", "function"], as_index=False).mean().drop(columns="seed")
 
 

@@ -102,7 +102,7 @@ class Store:
             with self._connect(write=False) as db:
                 damaged = _read(db, wanted, found)
                 faults = db.execute("PRAGMA integrity_check(1)").fetchone()[0] if damaged else b"ok"
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return {}
         except _TROUBLE as error:
             if _is_damage(error):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import importlib.metadata
 import importlib.util
-import json
 import os
 import shutil
 import socket
@@ -268,35 +267,10 @@ def test_a_failed_install_is_tried_again(project: Path) -> None:
 # --- committed notebooks -----------------------------------------------------------------------------
 
 
-@pytest.fixture
-def executed(tmp_path: Path) -> Path:
-    """A project with one notebook that was committed without outputs, and its run in profile smoke."""
-    cell = {"id": "a", "cell_type": "code", "source": ["1 + 1"], "metadata": {}, "outputs": []}
-    for name, outputs in (("notebooks/01_a.ipynb", []), ("runs/smoke/01_a/notebook.ipynb", ["2"])):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True)
-        path.write_text(json.dumps({"cells": [{**cell, "outputs": outputs}]}), encoding="utf-8")
-    return tmp_path
-
-
-def test_outputs_of_the_smoke_run_are_taken(executed: Path) -> None:
-    assert load_tool("refresh_notebooks").refresh(executed) == ["01_a"]
-    committed, run = executed / "notebooks/01_a.ipynb", executed / "runs/smoke/01_a/notebook.ipynb"
-    assert committed.read_bytes() == run.read_bytes()
-
-
-def test_outputs_of_other_code_are_not(executed: Path) -> None:
-    edit(executed / "notebooks/01_a.ipynb", "1 + 1", "1 + 2")
-    before = (executed / "notebooks/01_a.ipynb").read_bytes()
-    with pytest.raises(SystemExit, match="01_a: the cells of runs/smoke differ"):
-        load_tool("refresh_notebooks").refresh(executed)
-    assert (executed / "notebooks/01_a.ipynb").read_bytes() == before
-
-
-def test_a_notebook_outside_the_profile_is_named(executed: Path) -> None:
-    shutil.copy(executed / "notebooks/01_a.ipynb", executed / "notebooks/02_b.ipynb")
-    with pytest.raises(SystemExit, match="02_b: not run"):
-        load_tool("refresh_notebooks").refresh(executed)
+def test_the_defaults_are_the_smoke_parameters() -> None:
+    """So the committed outputs, made with the defaults, are the smoke profile's."""
+    profiles = yaml.safe_load((ROOT / "notebooks" / "profiles.yml").read_text(encoding="utf-8"))
+    assert profiles["smoke"] == {p.stem: {} for p in (ROOT / "notebooks").glob("*.ipynb")}
 
 
 # --- the network guard of conftest.py -----------------------------------------------------------------

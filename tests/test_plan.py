@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from embreg import plan as planning
+from embreg._plan_table import print_plan
 from embreg.models import MODELS
-from embreg.plan import Plan, gemm_rate, plan, print_plan
+from embreg.plan import Plan, gemm_rate, plan
 from embreg.profiles import RunSpec
 from embreg.serialize import serialize
 
@@ -101,6 +102,7 @@ def test_an_earlier_run_tells_the_time(tmp_path: Path, capsys: pytest.CaptureFix
     assert "100" in text.split("together")[1]
 
 
+@pytest.mark.usefixtures("no_files")
 def test_a_models_own_style_and_decimals_count() -> None:
     long, short = (plan({"models": [m], "dofs": [5], "n": 10}) for m in (MODEL, f"{MODEL}:values:1"))
     assert short.tokens < long.tokens

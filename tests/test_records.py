@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from embreg.records import Run
+from embreg.records import Run, lists
 from embreg.stats import Interval
 
 
@@ -92,8 +92,8 @@ def test_figure_is_saved_twice_and_closed(folder: Path, run: Run) -> None:
     assert not plt.fignum_exists(fig.number)
 
 
-def test_equal_figures_give_equal_bytes(folder: Path, run: Run) -> None:
-    assert plt.rcParams["svg.hashsalt"] is None or plt.rcParams.update({"svg.hashsalt": None}) is None
+def test_equal_figures_give_equal_bytes(folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(plt.rcParams, "svg.hashsalt", None)  # a notebook need not have called style()
     images = []
     for _ in range(2):
         shown = run.figure(draw(), "tau", "τ falls").data
@@ -188,3 +188,32 @@ def test_bad_names(name: str, folder: Path, run: Run) -> None:
             call()
     assert not folder.exists()
     plt.close(fig)
+
+
+# --- lists -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ([5, 10], [5, 10]),
+        ((5, 10), [5, 10]),
+        ([], []),
+        ("[5, 10]", [5, 10]),
+        (" [0.001, 1.0e-2]", [0.001, 0.01]),
+        ("['a:b', \"c\"]", ["a:b", "c"]),
+        ("[]", []),
+        ("Sphere", ["Sphere"]),
+        (5, [5]),
+        (None, [None]),
+    ],
+)
+def test_lists(value: Any, expected: list[Any]) -> None:
+    assert lists(value) == [expected]
+    assert lists(value, value) == [expected, expected]
+
+
+@pytest.mark.parametrize("text", ["[5, 10", "[a: b: c]", "[5] 6"])
+def test_text_in_brackets_that_is_no_list(text: str) -> None:
+    with pytest.raises(ValueError, match=r"a list is written \[a, b\], however: got"):
+        lists(text)

@@ -219,7 +219,7 @@ def test_the_index_plays_no_part_and_the_input_is_left_alone() -> None:
 @pytest.mark.parametrize(
     "nothing",
     [[], (), np.empty((0, 3)), np.empty((0, 0)), pd.DataFrame(), pd.DataFrame({"a": []}), pl.DataFrame()],
-    ids=repr,
+    ids=lambda v: type(v).__name__,
 )
 def test_no_rows_give_no_strings(nothing: Any) -> None:
     assert serialize(nothing) == []
@@ -290,7 +290,9 @@ def test_rows_that_are_no_table(rows: Any, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "rows", [{"a": [1]}, "ab", b"ab", 3, None, pd.Series([1.0]), iter([[1.0]])], ids=repr
+    "rows",
+    [{"a": [1]}, "ab", b"ab", 3, None, pd.Series([1.0]), iter([[1.0]])],
+    ids=lambda v: type(v).__name__,
 )
 def test_rows_of_an_unknown_kind(rows: Any) -> None:
     with pytest.raises(TypeError, match=f"rows must be a DataFrame.* got {type(rows).__name__}"):

@@ -1,0 +1,402 @@
+"""Comparisons: complete and paired records, no look at test rows, and not a forward pass too many."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from embreg import MLPHead, TabularFeatures, TextEmbedder, experiment
+from embreg._engine import load_engine
+from embreg._features import embed, traditional
+from embreg.experiment import TRADITIONAL, Representation, Suite, compare, fit_and_score
+from embreg.metrics import score_all
+from embreg.tasks import bbob, bbob_functions, bbob_points, split_rows
+from tests.tiny import LAYERS, tiny_bert, tiny_t5
+
+FUNCTIONS = ("Sphere", "Rastrigin")
+PAPER, SHIFTED = Suite(functions=FUNCTIONS), Suite(shift=2.0, functions=FUNCTIONS)
+SUITES = [PAPER, SHIFTED, Suite("coco", functions=FUNCTIONS)]
+MLP = {"hidden": (8,), "learning_rates": (1e-2,), "weight_decays": (0,), "max_epochs": 4}
+MLP["precision"] = "float32"
+WHERE = ["suite", "function", "dof", "seed"]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    base = tmp_path_factory.mktemp("models")
+    return str(tiny_t5(base / "t5")), str(tiny_bert(base / "bert", max_position_embeddings=128))
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Nothing stored, nothing remembered."""
+    monkeypatch.setenv("EMBREG_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def llm(model: str, label: str = "llm", **settings: Any) -> Representation:
+    return Representation(label, model=model, **{"dtype": "float32", "decimals": 2, **settings})
+
+
+@contextmanager
+def passes(*models: str, **settings: Any) -> Iterator[list[int]]:
+    """Rows of every forward pass of these models, seen by the models themselves."""
+    rows: list[int] = []
+    hooks = [
+        TextEmbedder(model, dtype="float32", **settings)
+        ._engine()
+        .model.register_forward_hook(
+            lambda module, args, kwargs, out: rows.append(len(kwargs["input_ids"])), with_kwargs=True
+        )
+        for model in models
+    ]
+    try:
+        yield rows
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+# --- records -----------------------------------------------------------------------------------------
+
+
+def test_columns_are_those_that_are_documented(models: tuple[str, str]) -> None:
+    returns = (compare.__doc__ or "").split("Returns\n")[1].split("Raises\n")[0]
+    named = [re.split(r"[,\s]+", part) for part in re.findall(r"``([^`]+)``", returns)]
+    documented = [name for names in named for name in names]
+    out = compare([llm(models[0]), TRADITIONAL], [PAPER], dofs=[2], seeds=[0], n_samples=30, mlp=MLP)
+    assert list(out.columns) == documented
+
+
+def test_records_are_tidy_and_complete(models: tuple[str, str]) -> None:
+    t5, bert = llm(models[0], "a"), llm(models[1], "b", style="values")
+    heads = {"φ_trad": ["ridge_squares", "mlp"], "b": ["knn"]}
+    out = compare(
+        [t5, TRADITIONAL, bert], SUITES, dofs=[2, 3], seeds=range(2), n_samples=30, heads=heads, mlp=MLP
+    )
+    sides = [("a", "mlp"), ("φ_trad", "ridge_squares"), ("φ_trad", "mlp"), ("b", "knn")]
+    assert len(out) == len(sides) * len(SUITES) * len(FUNCTIONS) * 2 * 2
+    assert not out.duplicated([*WHERE, "representation", "head"]).any()
+    for side in sides:  # any two sides can be paired, row by row
+        part = out[(out["representation"] == side[0]) & (out["head"] == side[1])]
+        assert sorted(part[WHERE].itertuples(index=False, name=None)) == sorted(
+            (s.label, f, d, k) for s in SUITES for f in FUNCTIONS for d in (2, 3) for k in range(2)
+        )
+    numbers = ["kendall_tau", "pearson", "mse", "mae", "r2", "constant", "width", "fit_seconds", "truncated"]
+    assert np.isfinite(out[numbers].to_numpy(dtype=float)).all()
+    assert (out["n_samples"] == 30).all() and (out["truncated"] == 0).all()
+    assert out["kendall_tau"].between(-1, 1).all()
+
+
+def test_records_say_what_was_compared(models: tuple[str, str]) -> None:
+    rep = llm(models[0], "mine", style="pairs", decimals=3, pooling="max", layer=1, weights="random")
+    out = compare([rep, TRADITIONAL], [PAPER], dofs=[3], seeds=[0], n_samples=30, mlp=MLP)
+    ours, trad = (out[out["representation"] == name] for name in ("mine", "φ_trad"))
+    for name in ("model", "style", "decimals", "pooling", "layer", "stage", "weights", "dtype"):
+        assert (ours[name] == getattr(rep, name)).all() and trad[name].isna().all(), name
+    texts = rep.strings(bbob_points(3, 30, 0))
+    tokens = TextEmbedder(models[0], store=None)._engine().tokenize(texts)
+    assert ours["tokens_per_row"].tolist() == [pytest.approx(np.mean([len(t) for t in tokens]))] * 2
+    assert (ours["unk_rate"] == 0).all() and ours["width"].tolist() == [16, 16]
+    assert trad["tokens_per_row"].isna().all() and trad["width"].tolist() == [3, 3]
+    assert out["chosen"].tolist()[0] == str({"learning_rate": 1e-2, "weight_decay": 0.0})
+
+
+def test_dtype_in_the_records_is_the_one_computed_in(models: tuple[str, str]) -> None:
+    rep = llm(models[0], dtype="auto")
+    out = compare([rep], [PAPER], dofs=[2], seeds=[0], n_samples=20, heads={"llm": ["ridge_squares"]})
+    assert set(out["dtype"]) <= {"float32", "bfloat16"}
+
+
+def test_scores_are_those_of_a_loop_written_out(models: tuple[str, str]) -> None:
+    rep = llm(models[0])
+    out = compare([rep, TRADITIONAL], SUITES, dofs=[3], seeds=[4], n_samples=40, mlp=MLP)
+    for suite in SUITES:
+        for function in FUNCTIONS:
+            task = bbob(function, 3, n=40, seed=4, variant=suite.variant, shift=suite.shift)
+            train, val, test = task.split(4)
+            tabular = TabularFeatures().fit(task.rows.iloc[train])
+            for label, X in (("llm", rep.embedder().fit_transform(rep.strings(task.rows))),
+                             ("φ_trad", tabular.transform(task.rows))):  # fmt: skip
+                head = MLPHead(random_state=4, **MLP)
+                head.fit(X[train], task.y[train], X_val=X[val], y_val=task.y[val])
+                expected = score_all(task.y[test], head.predict(X[test]))
+                found = out[(out["suite"] == suite.label) & (out["function"] == function)]
+                [found] = found[found["representation"] == label].to_dict("records")
+                for name, value in expected.items():
+                    assert found[name] == pytest.approx(value, rel=1e-4, abs=1e-9), name
+
+
+def test_ridge_on_squares_is_exact_on_sphere() -> None:
+    """The control behind the question whether dimension or the head is what hurts φ_trad."""
+    size = {"dofs": [5, 25], "seeds": [0, 1], "n_samples": 200}
+    sphere = Suite(functions=("Sphere",))
+    out = compare([TRADITIONAL], [sphere], **size, heads={"φ_trad": ["ridge_squares"]})
+    assert (out["kendall_tau"] > 0.999).all() and (out["r2"] > 0.9999).all()
+
+
+def test_all_functions_of_a_variant_by_default() -> None:
+    names, rows, Y = Suite().targets(2, 20, 0)
+    assert names == bbob_functions("paper") and Y.shape == (20, len(names))
+    assert Suite("coco").targets(2, 20, 0)[0] == bbob_functions("coco")
+    pd.testing.assert_frame_equal(rows, Suite("coco").targets(2, 20, 0)[1])
+
+
+def test_labels_of_suites() -> None:
+    assert [s.label for s in SUITES] == ["paper", "paper, shifted", "coco"]
+
+
+# --- no look at the test rows ------------------------------------------------------------------------
+
+
+def test_traditional_features_are_learned_on_training_rows_only() -> None:
+    rows = bbob_points(4, 50, 0)
+    train, val, test = split_rows(50, 3)
+    before = traditional(rows, train)
+    for part in (val, test):
+        other = rows.copy()
+        other.iloc[part] = 1e6
+        np.testing.assert_array_equal(traditional(other, train)[train], before[train])
+    np.testing.assert_allclose(before[train].mean(0), 0, atol=1e-12)
+    np.testing.assert_allclose(before[train].std(0), 1)
+
+
+@pytest.mark.parametrize("head", ["mlp", "ridge_squares", "knn"])
+@pytest.mark.parametrize("features", [False, True])
+def test_test_rows_play_no_part_in_a_fit(head: str, features: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With other test rows and targets, the same is chosen and predicted for the one row that stayed."""
+    monkeypatch.setenv("EMBREG_MEMO", "off")
+    rows = bbob_points(3, 60, 0)
+    y = (rows.to_numpy() ** 2).sum(1, keepdims=True)
+    test = split_rows(60, 0).test
+    predicted, chosen = [], []
+
+    def listen(true: np.ndarray, guess: np.ndarray) -> dict[str, float]:
+        predicted.append(guess[0])
+        return score_all(true, guess)
+
+    monkeypatch.setattr("embreg.metrics.score_all", listen)
+    for change in (1.0, 50.0):
+        other, target = rows.copy(), y.copy()
+        other.iloc[test[1:]] *= change
+        target[test[1:]] *= change
+        X = other.to_numpy(dtype=np.float32) if features else None
+        [found] = fit_and_score(X, other, target, head=head, seed=0, mlp=MLP)
+        chosen.append(found["chosen"])
+    assert chosen[0] == chosen[1] and predicted[0] == pytest.approx(predicted[1], rel=1e-6)
+
+
+def test_split_head_and_points_depend_on_the_seed(models: tuple[str, str]) -> None:
+    out = compare([TRADITIONAL], [PAPER], dofs=[3], seeds=[0, 1], n_samples=40, mlp=MLP)
+    again = compare([TRADITIONAL], [PAPER], dofs=[3], seeds=[1], n_samples=40, mlp=MLP)
+    columns = [*WHERE, "kendall_tau", "mse"]
+    pd.testing.assert_frame_equal(
+        out[out["seed"] == 1][columns].reset_index(drop=True), again[columns].reset_index(drop=True)
+    )
+    assert out[out["seed"] == 0]["mse"].tolist() != again["mse"].tolist()
+
+
+# --- forward passes ----------------------------------------------------------------------------------
+
+
+def test_one_pass_serves_all_suites_and_heads(models: tuple[str, str]) -> None:
+    heads = {"llm": ["mlp", "ridge_squares", "knn"]}
+    with passes(models[0]) as rows:
+        compare([llm(models[0])], SUITES, dofs=[2, 3], seeds=[0], n_samples=30, heads=heads, mlp=MLP)
+    assert rows == [30, 30], "one pass for each dof"
+
+
+def test_representations_that_differ_in_pooling_and_layer_share_a_pass(models: tuple[str, str]) -> None:
+    """A study of 7 poolings, or of depth, costs one pass."""
+    from embreg.pooling import POOLINGS
+
+    base = llm(models[0])
+    study = [replace(base, label=p, pooling=p) for p in POOLINGS]
+    study += [replace(base, label=f"layer {k}", layer=k) for k in range(LAYERS + 1)]
+    heads = {r.label: ["ridge_squares"] for r in study}
+    with passes(models[0]) as rows:
+        together = compare(study, [PAPER], dofs=[3], seeds=[0, 1], n_samples=30, heads=heads)
+    assert rows == [30, 30], "one pass for each seed"
+    for rep in study:
+        heads = {rep.label: ["ridge_squares"]}
+        alone = compare([rep], [PAPER], dofs=[3], seeds=[0, 1], n_samples=30, heads=heads)
+        part = together[together["representation"] == rep.label].reset_index(drop=True)
+        pd.testing.assert_frame_equal(part.drop(columns="fit_seconds"), alone.drop(columns="fit_seconds"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"style": "values"},
+        {"decimals": 3},
+        {"stage": "vocab"},
+        {"weights": "random"},
+        {"dtype": "bfloat16"},
+    ],
+)
+def test_representations_that_differ_in_more_do_not(models: tuple[str, str], change: dict[str, Any]) -> None:
+    base, rows = llm(models[0]), bbob_points(2, 20, 0)
+    other = replace(base, label="other", **change)
+    together = embed([base, other, replace(base, label="max", pooling="max")], rows)
+    for rep, (vectors, about) in together.items():
+        expected = rep.embedder()
+        np.testing.assert_array_equal(vectors, expected.fit_transform(rep.strings(rows)))
+        assert about["tokens_per_row"] == expected.report_.tokens_per_row.mean()
+    assert not np.array_equal(together[base][0], together[other][0])
+
+
+def test_two_models_and_phi_trad_beside_each_other(models: tuple[str, str]) -> None:
+    reps = [llm(models[0], "a"), TRADITIONAL, llm(models[1], "b"), llm(models[0], "c", pooling="max")]
+    with passes(*models) as rows:
+        together = embed(reps, bbob_points(2, 20, 0))
+    assert rows == [20, 20] and set(together) == set(reps) and together[TRADITIONAL][0] is None
+
+
+def test_a_second_comparison_embeds_and_fits_nothing(models: tuple[str, str]) -> None:
+    """Records of a second call are equal, down to the seconds that the fit took the first time."""
+
+    def run() -> pd.DataFrame:
+        return compare([llm(models[0]), TRADITIONAL], SUITES, dofs=[2], seeds=[0], n_samples=30, mlp=MLP)
+
+    first = run()
+    with passes(models[0]) as rows:
+        pd.testing.assert_frame_equal(run(), first)
+    assert rows == []
+
+
+def test_memo_knows_every_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Change anything, and the fit is done again."""
+    rows = bbob_points(2, 40, 0)
+    X, Y = rows.to_numpy(dtype=np.float32), (rows.to_numpy() ** 2).sum(1, keepdims=True)
+    done: list[str] = []
+    fit = experiment.__dict__["_fit"]
+    monkeypatch.setattr(experiment, "_fit", lambda *args: (done.append(args[3]), fit(*args))[1])
+    base: dict[str, Any] = {"features": X, "rows": rows, "Y": Y, "head": "mlp", "seed": 0, "mlp": MLP}
+    changes: list[dict[str, Any]] = [
+        {}, {"features": X + 1}, {"features": None}, {"Y": Y * 2}, {"head": "knn"}, {"seed": 1},
+        {"mlp": {**MLP, "max_epochs": 5}}, {"mlp": {**MLP, "precision": "bfloat16"}},
+    ]  # fmt: skip
+    for k, change in enumerate(changes):
+        one, two = fit_and_score(**{**base, **change}), fit_and_score(**{**base, **change})
+        assert one == two and len(done) == k + 1, change
+
+
+# --- Representation ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("m", ("m", "json", 4)),
+        ("m:values", ("m", "values", 4)),
+        ("m:pairs:0", ("m", "pairs", 0)),
+        ("org/name:json:12", ("org/name", "json", 12)),
+    ],
+)
+def test_representation_of_text(text: str, expected: tuple[str, str, int]) -> None:
+    rep = Representation.of(text)
+    assert (rep.model, rep.style, rep.decimals) == expected and rep.label == rep.model
+    assert Representation.of(text, label="mine", pooling="max").label == "mine"
+
+
+@pytest.mark.parametrize(
+    "text", ["", ":values", "m:", "m:yaml", "m:values:x", "m:values:-1", "m:values:²", "m:json:2:3"]
+)
+def test_representation_of_nonsense_is_an_error(text: str) -> None:
+    with pytest.raises(
+        ValueError, match=r"is written model\[:style\[:decimals\]\] .* however: got"
+    ) as caught:
+        Representation.of(text)
+    assert repr(text) in str(caught.value)
+
+
+def test_representation_makes_strings_and_an_embedder(models: tuple[str, str]) -> None:
+    rep = Representation.of(f"{models[0]}:values:1", pooling="max", layer=2, stage="vocab", weights="random")
+    assert rep.strings([[1.25, -3.0]]) == ["[1.2,-3.0]"]
+    made = rep.embedder().get_params()
+    assert {k: made[k] for k in ("model", "pooling", "layer", "stage", "weights", "dtype")} == {
+        "model": models[0], "pooling": "max", "layer": 2, "stage": "vocab", "weights": "random", "dtype": "auto",
+    }  # fmt: skip
+    with pytest.raises(ValueError, match="φ_trad has no language model"):
+        TRADITIONAL.embedder()
+
+
+# --- errors, before any work -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"heads": {"llm": ["forest"]}}, r"head must be 'mlp' or one of \(.*'knn'\), however: got 'forest'"),
+        (
+            {"heads": {"phi_trad": ["mlp"]}},
+            r"heads must be for one of \['llm'\], however: got \['phi_trad'\]",
+        ),
+        ({"heads": {"llm": []}}, r"heads of 'llm' must be a list of at least one name, however: got \[\]"),
+        ({"heads": {"llm": "mlp"}}, "heads of 'llm' must be a list of at least one name, however: got 'mlp'"),
+        ({"suites": []}, "suites must hold at least one"),
+        ({"dofs": []}, "dofs must hold at least one"),
+        ({"seeds": range(0)}, "seeds must hold at least one"),
+        ({"representations": []}, "representations must hold at least one"),
+    ],
+)
+def test_wrong_arguments_are_errors_before_anything_runs(
+    models: tuple[str, str], change: dict[str, Any], message: str
+) -> None:
+    base: dict[str, Any] = {
+        "representations": [llm(models[0])], "suites": SUITES, "dofs": [2], "seeds": [0], "n_samples": 20,
+    }  # fmt: skip
+    load_engine.cache_clear()
+    with pytest.raises(ValueError, match=message):
+        compare(**{**base, **change})
+    assert load_engine.cache_info().misses == 0
+
+
+def test_two_representations_of_one_label_are_an_error(models: tuple[str, str]) -> None:
+    """Records could not tell them apart."""
+    two = [llm(models[0]), llm(models[0], style="values")]
+    with pytest.raises(ValueError, match=r"a label of its own, however: \['llm'\] are used twice"):
+        compare(two, SUITES, dofs=[2], seeds=[0])
+
+
+def test_unknown_parameter_of_the_head_is_an_error_before_anything_runs(models: tuple[str, str]) -> None:
+    load_engine.cache_clear()
+    with pytest.raises(TypeError, match="unexpected keyword argument 'epochs'"):
+        compare([llm(models[0])], SUITES, dofs=[2], seeds=[0], mlp={"epochs": 3})
+    assert load_engine.cache_info().misses == 0
+
+
+def test_fit_and_score_refuses_what_does_not_fit_together() -> None:
+    rows = bbob_points(2, 20, 0)
+    Y = rows.to_numpy()[:, :1]
+    with pytest.raises(ValueError, match="head must be 'mlp' or one of"):
+        fit_and_score(None, rows, Y, head="tree")
+    with pytest.raises(ValueError, match=r"must be equally long, however: \(20, 19, 19\)"):
+        fit_and_score(None, rows, Y[:-1])
+    with pytest.raises(ValueError, match=r"must be equally long, however: \(20, 20, 19\)"):
+        fit_and_score(Y[:-1], rows, Y)
+    with pytest.raises(ValueError, match="at least 10 rows"):
+        fit_and_score(None, rows[:5], Y[:5])
+
+
+def test_a_row_that_is_too_long_stops_the_comparison(models: tuple[str, str]) -> None:
+    """Nothing is cut silently on the way to a figure."""
+    with pytest.raises(ValueError, match=r"row 0 has .* tokens, however: .* reads at most 128"):
+        compare([llm(models[1])], [PAPER], dofs=[25], seeds=[0], n_samples=20, mlp=MLP)
