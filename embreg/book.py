@@ -217,6 +217,10 @@ def _faults(path: Path, profile: str) -> list[str]:
         if cell["cell_type"] != "code" or not "".join(cell["source"]).strip():
             continue
         errors = [o for o in cell["outputs"] if o["output_type"] == "error"]
+        # A warning in a page shows that nobody looked, and the paths of a machine. Checked where we can
+        # mend it: a reader's own run may have reasons to warn.
+        warned = [o["text"] for o in cell["outputs"] if o.get("name") == "stderr" and profile in ("", "smoke")]
+        faults += [f"cell {i} wrote to stderr: {''.join(text).strip()[:200]!r}" for text in warned]
         faults += [f"cell {i} failed with {e.get('ename')}: {e.get('evalue')}" for e in errors]
         if cell.get("execution_count") is None:
             faults.append(f"cell {i} was not executed")

@@ -167,7 +167,7 @@ def load_profile(profile: str, root: Path) -> list[RunSpec]:
         if not isinstance(notebooks, dict | None):
             problems.append(f"{name}: must map notebooks to parameters; however: got {notebooks!r}")
             continue
-        for notebook, sets in sorted((notebooks or {}).items()):
+        for notebook, sets in (notebooks or {}).items():  # in the file's order
             runs, found = _runs_of(str(name), str(notebook), sets, root)
             specs[name] += runs
             problems += found

@@ -266,3 +266,12 @@ def test_mathjax_is_the_file_its_note_says() -> None:
     digest = hashlib.sha256((folder / "tex-svg.js").read_bytes()).hexdigest()
     assert digest in (folder / "README.md").read_text(encoding="utf-8")
     assert "Apache License" in (folder / "LICENSE").read_text(encoding="utf-8")
+
+
+def test_a_committed_notebook_with_a_warning_is_refused(root: Path) -> None:
+    loud = notebook("Two")
+    text = f"{Path.home()}/package/module.py:3: UserWarning: deprecated"
+    loud["cells"][2]["outputs"].append({"output_type": "stream", "name": "stderr", "text": [text]})
+    save(root / "notebooks" / "02_two.ipynb", loud)
+    with pytest.raises(BookError, match="02_two: cell 2 wrote to stderr: .*UserWarning"):
+        stage("offline", root)

@@ -43,7 +43,7 @@ def test_tokens_and_flops_of_one_model() -> None:
     assert got.tokens == round(tokens)
     assert got.flops == pytest.approx(flops)
     assert not got.exact
-    assert got.seconds == pytest.approx(flops / (0.75 * gemm_rate()))
+    assert got.seconds == pytest.approx(flops / (planning.EFFICIENCY * gemm_rate()))
     assert got.bytes > 4 * spec.parameters
 
 
