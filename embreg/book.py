@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from embreg._chapters import faults_of, title_of
 from embreg._files import atomic_path, digest, sha256_file
 from embreg.profiles import load_profile
 
@@ -156,16 +157,16 @@ def _sources(profile: str, root: Path) -> dict[str, Path | bytes]:
             continue
         if name not in runs:
             files[f"notebooks/{name}.ipynb"] = committed = root / "notebooks" / f"{name}.ipynb"
-            problems += _faults(committed, "")
+            problems += faults_of(committed, "")
             continue
         titles: dict[str, str] = {}
         for i, run in enumerate(runs[name]):
             folder = root / "runs" / profile / run
             notebook = folder / "notebook.ipynb"
-            if faults := _faults(notebook, profile):
+            if faults := faults_of(notebook, profile):
                 problems += faults
                 continue
-            title = _title(notebook)
+            title = title_of(notebook)
             if title in titles:
                 problems.append(f"{run}: its title, {title!r}, is also the one of {titles[title]}")
             titles[title] = run
@@ -200,46 +201,6 @@ def _runs(profile: str, root: Path) -> dict[str, list[str]]:
         if known and path.name not in known and path.suffix != ".failed" and (path / "run.json").is_file():
             known.append(path.name)
     return out
-
-
-def _faults(path: Path, profile: str) -> list[str]:
-    """Why a notebook may not be shown as a result; `profile` is empty for a committed one."""
-    label = path.parent.name if profile else path.stem
-    again = f"run `embreg run {label.partition('--')[0]} --profile {profile or 'smoke'}`"
-    if not path.is_file():
-        failed = path.parent.with_name(f"{path.parent.name}.failed")
-        seen = f" (the last try failed: {failed})" if profile and failed.is_dir() else ""
-        return [f"{label}: no result at {path}{seen}; {again}"]
-    notebook = json.loads(path.read_text(encoding="utf-8"))
-    meta = notebook["metadata"]
-    faults = ["its execution ended with an error"] if meta.get("papermill", {}).get("exception") else []
-    for i, cell in enumerate(notebook["cells"]):
-        if cell["cell_type"] != "code" or not "".join(cell["source"]).strip():
-            continue
-        errors = [o for o in cell["outputs"] if o["output_type"] == "error"]
-        # A warning in a page shows that nobody looked, and the paths of a machine. Checked where we can
-        # mend it: a reader's own run may have reasons to warn.
-        warned = [o["text"] for o in cell["outputs"] if o.get("name") == "stderr" and profile in ("", "smoke")]
-        faults += [f"cell {i} wrote to stderr: {''.join(text).strip()[:200]!r}" for text in warned]
-        faults += [f"cell {i} failed with {e.get('ename')}: {e.get('evalue')}" for e in errors]
-        if cell.get("execution_count") is None:
-            faults.append(f"cell {i} was not executed")
-    run = meta.get("embreg") or {}
-    if profile and not run.get("digest"):
-        faults.append("it holds no embreg.digest, so nothing tells what made it")
-    elif profile and run.get("profile") != profile:
-        faults.append(f"it belongs to profile {run.get('profile')!r}, not {profile!r}")
-    return [f"{label}: {'; '.join(faults)}; {again}"] if faults else []
-
-
-def _title(path: Path) -> str:
-    """The first level-one heading of a notebook."""
-    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-        if cell["cell_type"] == "markdown":
-            for line in "".join(cell["source"]).splitlines():
-                if line.startswith("# "):
-                    return line[2:].strip()
-    return ""
 
 
 def _write(path: Path, content: Path | bytes) -> None:

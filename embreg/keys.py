@@ -24,7 +24,7 @@ __all__ = ["current_key_of", "digest", "is_current", "notebook_is_current", "pac
 # Modules that start, check or show runs. None of them can change a number in a result.
 _NO_EFFECT = {
     "_execute.py", "_kernel.py", "_parameters.py", "_progress.py", "_provenance.py", "book.py", "cli.py",
-    "keys.py", "pages.py", "plan.py", "profiles.py", "runs.py", "_browser.py",
+    "keys.py", "pages.py", "plan.py", "profiles.py", "runs.py", "_browser.py", "_chapters.py",
     "_plan_table.py", "_show.py",
 }  # fmt: skip
 _PARTS = {
