@@ -155,7 +155,8 @@ def split_rows(n: int, seed: int = 0) -> Split:
     """
     if n < LEAST_ROWS:
         raise ValueError(
-            f"a split into 8-1-1 needs at least {LEAST_ROWS} rows, however: got {n}. Make a task with more rows."
+            f"a split into 8-1-1 needs at least {LEAST_ROWS} rows, however: got {n}. "
+            "Make a task with more rows."
         )
     generator = stream((whole("seed", seed, 0),), "split")
     order = generator.permutation(n).astype(np.int64)

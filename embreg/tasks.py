@@ -20,7 +20,16 @@ from embreg import coco as _coco
 from embreg._bbob_checks import unknown
 from embreg._task import LEAST_ROWS, Split, Task, split_rows, stream, whole
 
-__all__ = ["Split", "Task", "bbob", "bbob_functions", "bbob_points", "bbob_shift", "bbob_targets", "split_rows"]
+__all__ = [
+    "Split",
+    "Task",
+    "bbob",
+    "bbob_functions",
+    "bbob_points",
+    "bbob_shift",
+    "bbob_targets",
+    "split_rows",
+]
 
 VARIANTS = ("paper", "coco")
 

@@ -273,5 +273,5 @@ def test_a_committed_notebook_with_a_warning_is_refused(root: Path) -> None:
     text = f"{Path.home()}/package/module.py:3: UserWarning: deprecated"
     loud["cells"][2]["outputs"].append({"output_type": "stream", "name": "stderr", "text": [text]})
     save(root / "notebooks" / "02_two.ipynb", loud)
-    with pytest.raises(BookError, match="02_two: cell 2 wrote to stderr: .*UserWarning"):
+    with pytest.raises(BookError, match=r"02_two: cell 2 wrote to stderr: .*UserWarning"):
         stage("offline", root)
