@@ -76,7 +76,7 @@ def print_plan(specs: Sequence[RunSpec], root: Path, *, force: bool = False, job
         console.print(
             "Upper bounds: rows already in the store cost nothing. ≈ time: forward passes only, at "
             f"{EFFICIENCY:.0%} of this machine's {rate / 1e9:,.0f} GFLOP/s (a matrix product, measured now); "
-            "training of heads comes on top. ≈ tokens: from characters, the model's tokenizer is not on this machine.",
+            "training of heads comes on top. ≈ tokens: from characters, for want of the model's tokenizer.",
             style="dim",
             highlight=False,
         )
