@@ -18,7 +18,7 @@ from embreg._report import EmbedReport
 from embreg._space import check_settings, describe_space
 from embreg._texts import strings
 from embreg._tokens import read_tokens
-from embreg.store import Row, Store
+from embreg.store import Buffer, Row, Store
 
 __all__ = ["EmbedReport", "TextEmbedder"]
 
@@ -217,7 +217,8 @@ class TextEmbedder(TransformerMixin, BaseEstimator):
         )  # fmt: skip
         padded = passes = 0
         run = engine.run(tokens, wanted, self.stage)
-        with Progress("embedding", sum(map(len, tokens))) as bar, closing(run) as batches:
+        kept = Buffer(stores)
+        with Progress("embedding", sum(map(len, tokens))) as bar, closing(run) as batches, kept:
             for batch, vectors, size in batches:
                 unknown = [engine.count_unknown(tokens[i]) for i in batch]
                 for output in wanted:
@@ -234,8 +235,7 @@ class TextEmbedder(TransformerMixin, BaseEstimator):
                             f"{engine.dtype}; use dtype='float32'"
                         )
                     rows[output].update(new)
-                    if stores[output]:
-                        stores[output].put(new)
+                    kept.add(output, new)
                 padded, passes = padded + size, passes + (self.stage == "forward")
                 bar.advance(sum(len(tokens[i]) for i in batch))
         return sum(map(len, tokens)), padded, passes

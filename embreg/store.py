@@ -11,8 +11,9 @@ import hashlib
 import json
 import os
 import sqlite3
+import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +23,12 @@ import numpy as np
 
 from embreg._files import digest, home
 
-__all__ = ["Row", "Store", "StoreWarning"]
+__all__ = ["Buffer", "Row", "Store", "StoreWarning"]
 
 PATIENCE = 60.0
 """Seconds to wait for another process that is writing."""
 
+_SECONDS = 2.0  # between writes of a buffer
 _BLOCK = 500  # parameters in one SQL statement; SQLite's default limit was 999 for long
 
 # UnicodeDecodeError: SQLite's message quotes a damaged name.
@@ -214,6 +216,54 @@ def _is_damage(error: Exception) -> bool:
     # The low byte is the kind of error, the rest its details.
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
     return not isinstance(error, OSError) and code & 0xFF not in _PASSING
+
+
+class Buffer:
+    """Rows on their way to several stores, written every two seconds and at the end, whatever ends it.
+
+    A transaction for every batch would take longer than a small batch; a process that is killed loses
+    two seconds of work.
+
+    Parameters
+    ----------
+    stores : mapping
+        Name to `Store`, or to None where nothing is kept.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> store = Store({"model": "m"}, tempfile.mkdtemp())
+    >>> with Buffer({"mean": store, "max": None}) as buffer:
+    ...     buffer.add("mean", {"a text": Row(np.ones(2, np.float32), 3, 0, False)})
+    >>> len(store.get(["a text"]))
+    1
+    """
+
+    def __init__(self, stores: Mapping[Any, Store | None]) -> None:
+        self._stores = {name: store for name, store in stores.items() if store is not None}
+        self._rows: dict[Hashable, dict[str, Row]] = {name: {} for name in self._stores}
+        self._written = time.monotonic()
+
+    def add(self, name: Hashable, rows: Mapping[str, Row]) -> None:
+        """Take rows for the store `name`."""
+        if name in self._rows:
+            self._rows[name].update(rows)
+        if time.monotonic() - self._written > _SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        for name, rows in self._rows.items():
+            if rows:
+                self._stores[name].put(rows)
+                rows.clear()
+        self._written = time.monotonic()
+
+    def __enter__(self) -> Buffer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.flush()
 
 
 def _key(text: str) -> bytes:
