@@ -22,6 +22,8 @@ __all__ = ["Bank", "Trained", "forward", "initial_weights"]
 
 MODELS_PER_BLOCK = 16
 """MLPs trained at once; more would leave the processor's caches."""
+LEAST_PER_BLOCK = 4
+"""Fewer would spend more time between the products than in them."""
 
 
 @dataclass
@@ -127,7 +129,7 @@ class Bank:
         targets = list(range(Y.shape[1]))
         # Two blocks or more for each core: some stop early, and their core should find more to do.
         share = -(-len(targets) * len(configurations) // (2 * torch.get_num_threads()))
-        size = min(MODELS_PER_BLOCK, share)
+        size = min(MODELS_PER_BLOCK, max(LEAST_PER_BLOCK, share))
         # A block has one configuration, so that one fused update serves all of it.
         blocks = [(c, targets[i : i + size]) for c in range(len(configurations)) for i in targets[::size]]
         data = [torch.from_numpy(np.ascontiguousarray(a, dtype=np.float32)) for a in (X, Y, X_val, Y_val)]

@@ -12,9 +12,20 @@ from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 
+from embreg._shape import Shape, shape_of
 from embreg._specs import LocalModel, ModelSpec, PackageSource
 
-__all__ = ["DEFAULT", "MODELS", "LocalModel", "ModelSpec", "PackageSource", "resolve", "spec_of"]
+__all__ = [
+    "DEFAULT",
+    "MODELS",
+    "LocalModel",
+    "ModelSpec",
+    "PackageSource",
+    "Shape",
+    "resolve",
+    "shape_of",
+    "spec_of",
+]
 
 DEFAULT = "all-MiniLM-L6-v2"
 

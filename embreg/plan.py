@@ -7,7 +7,6 @@ before, its measured duration takes the place of the estimate.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from embreg._shape import Shape, folder_shape, spec_shape
 
 __all__ = ["EFFICIENCY", "Part", "Plan", "gemm_rate", "plan", "together"]
 
@@ -194,36 +195,12 @@ def _several(parameters: Mapping[str, Any], *names: str) -> list[Any]:
     return []
 
 
-@dataclass(frozen=True)
-class _Shape:
-    dim: int
-    layers: int
-    body: int  # parameters that every token meets: all but the vocabulary
-    parameters: int
-    context: int | None
-
-
-def _shape(model: str) -> _Shape | None:
-    from embreg.models import spec_of
-
+def _shape(model: str) -> Shape | None:
+    """Size of a model, as far as it can be told without fetching it."""
     try:
-        spec = spec_of(model)
+        return spec_shape(model) or folder_shape(_folder(model))
     except ValueError:
-        spec = None
-    if spec is not None:
-        body = spec.parameters - spec.vocab * spec.dim
-        return _Shape(spec.dim, spec.layers, body, spec.parameters, spec.context)
-    folder = _folder(model)
-    if folder is None:
-        return None
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    dim = config.get("hidden_size") or config.get("d_model") or config.get("n_embd")
-    layers = config.get("num_hidden_layers") or config.get("num_layers") or config.get("n_layer")
-    if not dim or not layers:
-        return None
-    body = 12 * layers * dim * dim  # attention 4 d², a feed-forward block of four times the width 8 d²
-    return _Shape(dim, layers, body, body + dim * config.get("vocab_size", 0),
-                  config.get("max_position_embeddings"))  # fmt: skip
+        return folder_shape(_folder(model))
 
 
 @lru_cache(maxsize=32)
@@ -263,7 +240,7 @@ def _length(model: str, dof: int, style: str) -> tuple[float, bool]:
     return float(np.mean([len(t) for t in texts])) / _CHARACTERS_PER_TOKEN, False
 
 
-def _memory(shape: _Shape, length: float) -> int:
+def _memory(shape: Shape, length: float) -> int:
     tokens = max(_TOKENS_PER_BATCH, length)
     heads = max(1, shape.dim // 64)
     return int(4 * (shape.parameters + tokens * (12 * shape.dim + 2 * heads * length)))
