@@ -39,8 +39,9 @@ $(STAMP): pyproject.toml constraints.txt
 		echo "$(PYTHON) cannot make virtual environments: its venv or ensurepip module is missing." >&2; \
 		echo "Debian and Ubuntu keep them apart: apt-get install python3-venv" >&2; exit 1; }
 	@"$(BIN)/python" -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear $(VENV)
-	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt -e ".[all]"
-	$(BIN)/python -m pip check
+	@echo "installing the pinned packages into $(VENV): one to three minutes"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e ".[all]"
+	@$(BIN)/python -m pip check
 	@touch $(STAMP)
 
 weights: setup  ## get and verify the default model weights

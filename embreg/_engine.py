@@ -12,6 +12,7 @@ import numpy as np
 
 from embreg import pooling as _pooling
 from embreg._fused import fuse
+from embreg._progress import without_widgets
 from embreg._threads import each
 
 if TYPE_CHECKING:
@@ -102,19 +103,20 @@ class Engine:
 
     def __init__(self, local: LocalModel, *, weights: str, dtype: str, device: str, seed: int) -> None:
         import torch
-        from transformers import AutoConfig, AutoTokenizer
 
         self.device, self.dtype = device, getattr(torch, dtype)
-        config = AutoConfig.from_pretrained(local.path, trust_remote_code=False)
-        self.tokenizer = AutoTokenizer.from_pretrained(local.path, use_fast=True, trust_remote_code=False)
+        with _quiet():
+            from transformers import AutoConfig, AutoTokenizer
+
+            config = AutoConfig.from_pretrained(local.path, trust_remote_code=False)
+            self.tokenizer = AutoTokenizer.from_pretrained(local.path, use_fast=True, trust_remote_code=False)
+            self.model = fuse(_load(local, config, weights, self.dtype, seed)).to(device).eval()
         if not self.tokenizer.is_fast:
             raise ValueError(f"{local.path} has no fast tokenizer (tokenizer.json)")
         # Its own limit differs from what the positions allow; the embedder decides, so nothing is cut here.
         self.tokenizer.model_max_length = int(1e9)
         self.tokenizer.backend_tokenizer.no_truncation()
         self.tokenizer.backend_tokenizer.no_padding()
-        with _quiet():
-            self.model = fuse(_load(local, config, weights, self.dtype, seed)).to(device).eval()
         self.dim = int(self.model.get_input_embeddings().weight.shape[1])
         self.n_layers = int(config.num_hidden_layers)
         self.context = _context(config)
@@ -223,18 +225,19 @@ def _batches(order: Sequence[int], lengths: Sequence[int], budget: int) -> Itera
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """A bar of one second, and a report that BERT's unused pooler is unused, would only alarm."""
-    from transformers.utils import logging
+    """Keep transformers from alarming: a bar of one second, that BERT's pooler is unused, missing widgets."""
+    with without_widgets():
+        from transformers.utils import logging
 
-    had_bar, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if had_bar:
-            logging.enable_progress_bar()
+        had_bar, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
+        logging.disable_progress_bar()
+        logging.set_verbosity_error()
+        try:
+            yield
+        finally:
+            logging.set_verbosity(verbosity)
+            if had_bar:
+                logging.enable_progress_bar()
 
 
 def _load(local: LocalModel, config: Any, weights: str, dtype: Any, seed: int) -> Any:

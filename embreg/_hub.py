@@ -6,13 +6,15 @@ import re
 from pathlib import Path
 
 from embreg._folder import check_folder
+from embreg._progress import without_widgets
 from embreg._specs import WeightsUnavailable
 
 __all__ = ["cached", "snapshot"]
 
 
 def _download(repository: str, revision: str | None, *, local_files_only: bool) -> Path:
-    from huggingface_hub import snapshot_download
+    with without_widgets():
+        from huggingface_hub import snapshot_download
 
     # Only files at the root: other folders hold exports to other formats. Reading the cache needs the same
     # choice, because newer clients otherwise miss the files that were never asked for.

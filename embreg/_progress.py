@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "without_widgets"]
 
 _PATIENCE = 2.0  # seconds of silence before a bar is worth showing
 
@@ -69,3 +72,17 @@ class Progress:
             Progress._shown = None
         elif self._bar is not None:
             self._bar.remove_task(self._task)
+
+
+@contextmanager
+def without_widgets() -> Iterator[None]:
+    """Import libraries whose bars ask for Jupyter's widgets, which nothing here needs, without the warning.
+
+    Examples
+    --------
+    >>> with without_widgets():
+    ...     import tokenizers
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "IProgress not found")
+        yield

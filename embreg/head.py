@@ -35,7 +35,7 @@ class MLPHead(RegressorMixin, BaseEstimator):
     patience : int
         Epochs without improvement before a configuration stops; the paper does not say.
     batch_size : int or None
-        Rows per step, None for all. The paper does not say; `book/methods` has the trial behind 64.
+        Rows per step, None for all. The paper does not say.
     standardize : bool
         Features to mean 0 and variance 1 on the training rows; the paper does not say.
     validation_fraction : float
