@@ -70,6 +70,7 @@ nbval: weights  ## the committed notebooks give the committed outputs
 smoke: weights  ## profile smoke end to end: runs, book, page checks
 	$(OFFLINE) $(BIN)/embreg run --profile smoke $(RUN_ARGS)
 	$(OFFLINE) $(BIN)/embreg book --profile smoke
+	$(BIN)/python -m embreg.pages _build/smoke/_build/html --browser
 
 notebooks: weights  ## execute the notebooks at their defaults and keep the outputs for the commit
 	$(OFFLINE) $(BIN)/embreg notebooks
