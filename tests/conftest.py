@@ -139,3 +139,14 @@ def _fresh_home() -> Path:
         return folder
     os.environ["EMBREG_HOME"] = str(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Tiny products gain nothing from a second core; tests about threads set their own number."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -22,13 +21,7 @@ from embreg._bank import Bank, Trained, initial_weights
 GRID = [(lr, wd) for lr in (1e-3, 3e-2) for wd in (0.0, 0.1, 1.0)]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tiny products gain nothing from a second core; the test about threads sets their number."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def problem(n: int = 80, d: int = 6, t: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
