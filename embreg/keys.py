@@ -25,7 +25,7 @@ __all__ = ["current_key_of", "digest", "is_current", "notebook_is_current", "pac
 _NO_EFFECT = {
     "_execute.py", "_kernel.py", "_parameters.py", "_progress.py", "_provenance.py", "book.py", "cli.py",
     "keys.py", "pages.py", "plan.py", "profiles.py", "runs.py", "_browser.py", "_chapters.py",
-    "_plan_table.py", "_show.py",
+    "_plan_table.py", "_show.py", "_command.py", "_cli_models.py", "_cli_store.py", "_cli_embed.py",
 }  # fmt: skip
 _PARTS = {
     "notebook": "the notebook's cells",

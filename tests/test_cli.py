@@ -112,7 +112,15 @@ def test_outside_a_project(tmp_path: Path) -> None:
     # An editable install knows its checkout, so only a copy of the package can be lost.
     copy = tmp_path / "lib" / "embreg"
     copy.mkdir(parents=True)
-    for name in ("__init__.py", "_files.py", "_parameters.py", "profiles.py", "cli.py"):
+    for name in (
+        "__init__.py",
+        "_files.py",
+        "_parameters.py",
+        "profiles.py",
+        "cli.py",
+        "_command.py",
+        "_cli_models.py",
+    ):
         (copy / name).write_bytes((Path(embreg.__file__).parent / name).read_bytes())
     code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from embreg.cli import main; sys.exit(main())"
     arguments = [sys.executable, "-P", "-c", code, str(copy.parent), "run"]
