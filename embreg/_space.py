@@ -14,15 +14,18 @@ if TYPE_CHECKING:
 
 __all__ = ["check_settings", "describe_space"]
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the package itself computes or stores something else than before."""
 
 _CHOICES = {
     "stage": ("forward", "vocab"),
     "weights": ("pretrained", "random"),
     "overflow": ("error", "truncate"),
+    "backend": ("auto", "openvino", "torch"),
+    "attention": ("auto", "eager", "sdpa"),
 }
 _LIBRARIES = ("torch", "transformers", "tokenizers")
+_OF_BACKEND = {"torch": (), "openvino": ("openvino",)}
 
 
 def check_settings(settings: Mapping[str, Any]) -> None:
@@ -36,7 +39,7 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     Examples
     --------
     >>> check_settings({"pooling": "mean", "layer": -1, "seed": 0, "max_tokens": 0, "stage": "vocab",
-    ...                 "weights": "random", "overflow": "error"})
+    ...                 "weights": "random", "overflow": "error", "backend": "auto", "attention": "auto"})
     Traceback (most recent call last):
     ...
     ValueError: max_tokens must be at least 1, however: got 0
@@ -63,14 +66,16 @@ def describe_space(
     device: str,
     max_tokens: int | None,
     overflow: str,
+    backend: str,
+    attention: str,
 ) -> dict[str, Any]:
     """All of a space but pooling and layer, which share a forward pass.
 
     Parameters
     ----------
     local : LocalModel
-    stage, weights, seed, max_tokens, overflow : as for `TextEmbedder`
-    dtype, device : str
+    stage, weights, seed, max_tokens, overflow, attention : as for `TextEmbedder`
+    dtype, device, backend : str
         Resolved names, not ``"auto"``.
 
     Returns
@@ -88,7 +93,10 @@ def describe_space(
         "stage": stage,
         "dtype": dtype,
         "device": device.split(":")[0],
+        "backend": backend,
+        # "auto" is decided by the configuration and transformers' version, and both are here.
+        "attention": attention,
         "max_tokens": None if max_tokens is None else int(max_tokens),
         "overflow": overflow,
-        "versions": {name: version(name) for name in _LIBRARIES},
+        "versions": {name: version(name) for name in (*_LIBRARIES, *_OF_BACKEND[backend])},
     }

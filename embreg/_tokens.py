@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from embreg import pooling
 
 if TYPE_CHECKING:
-    from embreg._engine import Engine
+    from embreg._engine import Engine, Ids
 
 __all__ = ["read_tokens"]
 
@@ -23,7 +23,7 @@ def read_tokens(
     max_tokens: int | None,
     overflow: str,
     poolings: Collection[str],
-) -> tuple[list[list[int]], list[bool]]:
+) -> tuple[list[Ids], list[bool]]:
     """Token ids of each string, and whether it was cut.
 
     Parameters
@@ -47,7 +47,7 @@ def read_tokens(
     cut = [False] * len(tokens)
     for i, ids in enumerate(tokens):
         row = f"row {numbers[i]} has"
-        if not ids:
+        if not len(ids):
             raise ValueError(f"{row} no tokens, however: {model} needs at least one")
         if limit is not None and len(ids) > limit:
             if overflow == "error":

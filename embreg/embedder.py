@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,11 +12,10 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from embreg import pooling as _pooling
-from embreg._progress import Progress
+from embreg._fill import fill
 from embreg._report import EmbedReport
 from embreg._space import check_settings, describe_space
 from embreg._texts import strings
-from embreg._tokens import read_tokens
 from embreg.store import Buffer, Row, Store
 
 __all__ = ["EmbedReport", "TextEmbedder"]
@@ -52,6 +50,11 @@ class TextEmbedder(TransformerMixin, BaseEstimator):
         Where vectors are kept between calls; ``"auto"`` is ``$EMBREG_HOME/store``, None keeps nothing.
     seed : int
         Of random weights; unused otherwise.
+    backend : {"auto", "openvino", "torch"}
+        ``"auto"`` is OpenVINO on an x86-64 processor where it is installed (extra ``cpu``) and the
+        model's type is tested, else torch, which is the reference.
+    attention : {"auto", "eager", "sdpa"}
+        Which code of transformers computes attention; ``"auto"`` is its own choice.
 
     Attributes
     ----------
@@ -95,6 +98,8 @@ class TextEmbedder(TransformerMixin, BaseEstimator):
         device: str = "auto",
         store: str | Path | None = "auto",
         seed: int = 0,
+        backend: Literal["auto", "openvino", "torch"] = "auto",
+        attention: Literal["auto", "eager", "sdpa"] = "auto",
     ) -> None:
         self.model = model
         self.pooling = pooling
@@ -107,6 +112,8 @@ class TextEmbedder(TransformerMixin, BaseEstimator):
         self.device = device
         self.store = store
         self.seed = seed
+        self.backend = backend
+        self.attention = attention
 
     def fit(self, X: Iterable[str], y: Any = None) -> TextEmbedder:
         """Check the parameters and the input; the model is frozen, so nothing is learned.
@@ -178,7 +185,13 @@ class TextEmbedder(TransformerMixin, BaseEstimator):
         stores = {o: self._open(base, o, warned) for o in wanted}
         rows: dict[Output, dict[str, Row]] = {o: s.get(distinct) if s else {} for o, s in stores.items()}
         missing = [t for t in distinct if any(t not in rows[o] for o in wanted)]
-        counts = self._compute(missing, texts, wanted, rows, stores) if missing else (0, 0, 0)
+        counts = (0, 0, 0)
+        if missing:
+            number = {text: i for i, text in reversed(list(enumerate(texts)))}
+            counts = fill(
+                self._engine(), missing, [number[t] for t in missing], wanted, rows, Buffer(stores),
+                stage=self.stage, max_tokens=self.max_tokens, overflow=self.overflow,
+            )  # fmt: skip
         first = rows[wanted[0]]
         per_row = np.array([first[t].n_tokens for t in texts])
         self.space_ = {**base, "outputs": [[o.pooling, o.layer] for o in wanted]}
@@ -202,67 +215,35 @@ class TextEmbedder(TransformerMixin, BaseEstimator):
         check_is_fitted(self, "dim_")
         return np.array([f"e{j}" for j in range(self.dim_)], dtype=object)
 
-    def _compute(
-        self, missing: list[str], texts: list[str], wanted: list, rows: dict, stores: dict
-    ) -> tuple[int, int, int]:
-        """Embed what the store lacks; returns real tokens, padded tokens and forward passes."""
-        engine = self._engine()
-        if self.stage == "forward":
-            for output in wanted:
-                engine.check_layer(output.layer)
-        number = {text: i for i, text in reversed(list(enumerate(texts)))}
-        tokens, cut = read_tokens(
-            engine, missing, [number[t] for t in missing], model=self.model, stage=self.stage,
-            max_tokens=self.max_tokens, overflow=self.overflow, poolings={o.pooling for o in wanted},
-        )  # fmt: skip
-        padded = passes = 0
-        run = engine.run(tokens, wanted, self.stage)
-        kept = Buffer(stores)
-        with Progress("embedding", sum(map(len, tokens))) as bar, closing(run) as batches, kept:
-            for batch, vectors, size in batches:
-                unknown = [engine.count_unknown(tokens[i]) for i in batch]
-                for output in wanted:
-                    # What was stored stays: in bfloat16 another batch gives slightly other numbers.
-                    new = {
-                        missing[i]: Row(v, len(tokens[i]), unk, cut[i])
-                        for i, v, unk in zip(batch, vectors[output], unknown, strict=True)
-                        if missing[i] not in rows[output]
-                    }
-                    bad = [t for t, r in new.items() if not np.isfinite(r.vector).all()]
-                    if bad:
-                        raise FloatingPointError(
-                            f"{self.model} gives non-finite values for row {number[bad[0]]} in "
-                            f"{engine.dtype}; use dtype='float32'"
-                        )
-                    rows[output].update(new)
-                    kept.add(output, new)
-                padded, passes = padded + size, passes + (self.stage == "forward")
-                bar.advance(sum(len(tokens[i]) for i in batch))
-        return sum(map(len, tokens)), padded, passes
-
     def _engine(self) -> Any:
-        from embreg._engine import load_engine
+        from embreg._engine import Recipe, load_engine
 
-        device, dtype = self._resolved()
-        seed = self.seed if self.weights == "random" else 0
-        return load_engine(self._local(), self.weights, dtype, device, seed)
+        local, (device, dtype, backend) = self._local(), self._resolved()
+        recipe = Recipe(
+            model=str(self.model), digest=local.weights_digest, weights=self.weights,
+            seed=int(self.seed) if self.weights == "random" else 0,
+            dtype=dtype, device=device, backend=backend, attention=self.attention,
+        )  # fmt: skip
+        return load_engine(local, recipe)
 
     def _local(self) -> Any:
         from embreg.models import resolve
 
         return resolve(self.model)
 
-    def _resolved(self) -> tuple[str, str]:
-        from embreg._engine import resolve_device, resolve_dtype
+    def _resolved(self) -> tuple[str, str, str]:
+        from embreg._backends import resolve_backend, resolve_device, resolve_dtype
 
         device = resolve_device(self.device)
-        return device, resolve_dtype(self.dtype, device)
+        dtype = resolve_dtype(self.dtype, device)
+        backend = resolve_backend(self.backend, self._local(), stage=self.stage, dtype=dtype, device=device)
+        return device, dtype, backend
 
     def _space(self) -> dict[str, Any]:
-        device, dtype = self._resolved()
+        device, dtype, backend = self._resolved()
         return describe_space(
             self._local(), stage=self.stage, weights=self.weights, seed=self.seed, dtype=dtype, device=device,
-            max_tokens=self.max_tokens, overflow=self.overflow,
+            max_tokens=self.max_tokens, overflow=self.overflow, backend=backend, attention=self.attention,
         )  # fmt: skip
 
     def _open(self, base: dict[str, Any], output: Any, warned: set[str]) -> Store | None:

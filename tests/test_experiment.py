@@ -51,21 +51,24 @@ def llm(model: str, label: str = "llm", **settings: Any) -> Representation:
 
 @contextmanager
 def passes(*models: str, **settings: Any) -> Iterator[list[int]]:
-    """Rows of every forward pass of these models, seen by the models themselves."""
+    """Rows of every forward pass of these models, seen where they are computed."""
     rows: list[int] = []
-    hooks = [
-        TextEmbedder(model, dtype="float32", **settings)
-        ._engine()
-        .model.register_forward_hook(
-            lambda module, args, kwargs, out: rows.append(len(kwargs["input_ids"])), with_kwargs=True
-        )
-        for model in models
-    ]
+
+    def watched(hidden: Any) -> Any:
+        def call(tokens: Any, mask: Any, layers: Any) -> Any:
+            rows.append(len(tokens))
+            return hidden(tokens, mask, layers)
+
+        return call
+
+    backends = [TextEmbedder(m, dtype="float32", **settings)._engine().backend for m in models]
+    for backend in backends:
+        backend.hidden = watched(backend.hidden)
     try:
         yield rows
     finally:
-        for hook in hooks:
-            hook.remove()
+        for backend in backends:
+            del backend.hidden
 
 
 # --- records -----------------------------------------------------------------------------------------

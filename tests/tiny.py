@@ -10,6 +10,7 @@ __all__ = ["BERT_CONTEXT", "LAYERS", "tiny_bert", "tiny_model", "tiny_t5"]
 
 LAYERS = 3
 BERT_CONTEXT = 48
+_T5 = ("t5", "mt5")
 _CHARACTERS = "0123456789.,:;=+-_[] abcdefghijklmnopqrstuvwxyz?"
 """What the tokenizers know, one token each: no braces, so that ``{`` and ``}`` are unknown as in T5."""
 
@@ -27,24 +28,32 @@ def tiny_bert(folder: Path, **config: Any) -> Path:
 def tiny_model(folder: Path, kind: str, *, seed: int = 0, **config: Any) -> Path:
     """Write `kind` to `folder` as configuration, safetensors and tokenizer.json; returns `folder`."""
     import torch
-    from transformers import BertConfig, BertModel, T5Config, T5EncoderModel
+    from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding
 
     folder.mkdir(parents=True, exist_ok=True)
-    size = _write_tokenizer(folder, kind)
-    shape: dict[str, Any] = {"vocab_size": size, "num_hidden_layers": LAYERS}
-    cls: Any
-    if kind == "t5":
-        shape |= {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": LAYERS, "num_heads": 2}
+    size = _write_tokenizer(folder, "t5" if kind in _T5 else "bert")
+    shape: dict[str, Any] = {"vocab_size": size, "num_hidden_layers": LAYERS, "pad_token_id": 0}
+    shape |= {"hidden_size": 16, "intermediate_size": 32, "num_attention_heads": 2}
+    # Models of RoBERTa's kind count positions from behind the padding index.
+    shape |= {"max_position_embeddings": BERT_CONTEXT + 2 * (kind not in ("bert", "distilbert", "electra"))}
+    if kind in _T5:
+        shape = {
+            "vocab_size": size,
+            "d_model": 16,
+            "d_kv": 8,
+            "d_ff": 32,
+            "num_layers": LAYERS,
+            "num_heads": 2,
+        }
         shape |= {"feed_forward_proj": "gated-gelu", "pad_token_id": 0, "eos_token_id": 1}
-        del shape["num_hidden_layers"]
-        cls, settings = T5EncoderModel, T5Config(**{**shape, **config})
-    else:
-        shape |= {"hidden_size": 16, "intermediate_size": 32, "num_attention_heads": 2}
-        shape |= {"max_position_embeddings": BERT_CONTEXT, "pad_token_id": 0}
-        cls, settings = BertModel, BertConfig(**{**shape, **config})
+    elif kind == "electra":
+        shape["embedding_size"] = 16
+    elif kind == "distilbert":
+        shape["hidden_dim"] = shape.pop("intermediate_size")
+    settings = AutoConfig.for_model(kind, **{**shape, **config})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = cls(settings, add_pooling_layer=False) if kind == "bert" else cls(settings)
+        model = (AutoModelForTextEncoding if kind in _T5 else AutoModel).from_config(settings)
         for parameter in model.parameters():  # as published, a T5 starts with a scale of its own
             torch.nn.init.normal_(parameter, std=0.3)
     model.save_pretrained(folder)
