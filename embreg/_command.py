@@ -24,7 +24,9 @@ class Parser(argparse.ArgumentParser):
             known = [c.strip(" ')") for c in choices.split(",")]
             near = difflib.get_close_matches(word, known, 1)
             hint = f"did you mean {near[0]!r}? " if near else ""
-            message = f"unknown command {word!r}; {hint}There are: {', '.join(known)}"
+            what, _, _ = bad.removeprefix("argument ").partition(":")
+            kind = "command" if what == "COMMAND" else f"value of {what}"
+            message = f"unknown {kind} {word!r}; {hint}There are: {', '.join(known)}"
         raise UsageError(f"{message} ({self.prog} --help shows the usage)")
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embreg import pooling
@@ -38,7 +41,7 @@ def read_tokens(
     Raises
     ------
     ValueError
-        A row that is too long, or has no token at all.
+        A row that is too long for the model, for `max_tokens` or for the memory, or has no token at all.
     """
     # Without a forward pass no positions are looked up, so the model's own limit does not apply.
     limits = [n for n in (engine.context if stage == "forward" else None, max_tokens) if n is not None]
@@ -65,4 +68,34 @@ def read_tokens(
                 f"{pooling.PADDED_LENGTH}; use pooling='mean', or max_tokens={pooling.PADDED_LENGTH} with "
                 "overflow='truncate', as the authors' code cuts"
             )
+    if stage == "forward" and engine.context is None:
+        _check_memory(engine, tokens, numbers)
     return tokens, cut
+
+
+def _check_memory(engine: Engine, tokens: Sequence[Ids], numbers: Sequence[int]) -> None:
+    """Refuse a row whose attention does not fit: the system would end the process without a word."""
+    longest = max(range(len(tokens)), key=lambda i: len(tokens[i]))
+    length, free = len(tokens[longest]), _free_memory(engine.recipe.device)
+    # Scores, the bias of positions and what softmax makes of both: a float for each head and pair of tokens.
+    pair = 3 * 4 * int(engine.config.num_attention_heads)
+    if free is not None and pair * length**2 > free:
+        most = math.isqrt(free // pair)
+        raise ValueError(
+            f"row {numbers[longest]} has {length} tokens, however: attention over them takes "
+            f"{pair * length**2 / 1e9:,.0f} GB and {free / 1e9:,.0f} GB are free; use "
+            f"overflow='truncate' with max_tokens={most} or less, or cut the text into rows"
+        )
+
+
+def _free_memory(device: str) -> int | None:
+    """Bytes that can be allocated, where the system tells."""
+    if device.startswith("cuda"):
+        import torch
+
+        return int(torch.cuda.mem_get_info(torch.device(device))[0])
+    with suppress(OSError, ValueError, IndexError):
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import shutil
 import sqlite3
 import warnings
@@ -26,7 +27,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
 from sklearn.utils.validation import validate_data
 
-from embreg import TextEmbedder, _backends, _batching, _engine, _space, serialize
+from embreg import TextEmbedder, _backends, _batching, _engine, _space, serialize, spaces
 from embreg._engine import load_engine
 from embreg.models import MODELS, resolve
 from embreg.pooling import POOLINGS
@@ -693,6 +694,8 @@ def test_strange_strings(folder: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(out[3], out[4])  # a lone surrogate reads as a question mark
     np.testing.assert_array_equal(model.transform(texts), out)
     assert model.report_.forward_passes == 0
+    [check] = spaces.verify(folder=tmp_path)
+    assert check.clean and check.rows == len(texts)
 
 
 @pytest.mark.parametrize("model", REAL)
@@ -708,6 +711,16 @@ def test_a_string_of_a_hundred_thousand_characters(folders: dict[str, Path]) -> 
     model = embedder(folders["t5"], max_tokens=64, overflow="truncate")
     model.fit_transform([long])
     assert model.report_.tokens_per_row.tolist() == [64] and model.report_.truncated == 1
+
+
+def test_attention_that_does_not_fit_in_memory_is_an_error_with_a_way_out(folders: dict[str, Path]) -> None:
+    """T5 has no limit of positions, and attention over n tokens takes n² of memory."""
+    texts = ["x", "1234567890" * 10_000]
+    with pytest.raises(ValueError, match=r"row 1 has 100001 tokens, .* 240 GB and \d+ GB are free") as got:
+        embedder(folders["t5"], overflow="truncate").fit_transform(texts)
+    [limit] = re.findall(r"max_tokens=(\d+) or less", str(got.value))
+    assert 1_000 < int(limit) < 100_000
+    assert embedder(folders["t5"], stage="vocab").fit_transform(texts).shape == (2, 16)  # no attention there
 
 
 def test_a_row_without_a_single_token_is_an_error(tmp_path: Path) -> None:
