@@ -11,6 +11,7 @@ STAMP   := $(VENV)/.installed
 PYTEST_ARGS ?=
 NBVAL_ARGS  ?=
 RUN_ARGS    ?=
+BENCH_ARGS  ?=
 PIP_ARGS    ?=
 # What follows the weights needs no network, and so must not use it.
 OFFLINE := EMBREG_OFFLINE=1 HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1
@@ -18,7 +19,7 @@ OFFLINE := EMBREG_OFFLINE=1 HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup weights book test lint unit nbval smoke notebooks lab lock clean
+.PHONY: help setup weights book test lint unit nbval smoke bench notebooks lab lock clean
 
 help:  ## list the targets
 	@echo "usage: make TARGET"
@@ -71,6 +72,9 @@ smoke: weights  ## profile smoke end to end: runs, book, page checks
 	$(OFFLINE) $(BIN)/embreg run --profile smoke $(RUN_ARGS)
 	$(OFFLINE) $(BIN)/embreg book --profile smoke
 	$(BIN)/python -m embreg.pages _build/smoke/_build/html --browser
+
+bench: weights  ## speed of embedding beside sentence-transformers; wants a quiet machine (BENCH_ARGS=...)
+	$(OFFLINE) $(BIN)/python -m benchmarks.embedding $(BENCH_ARGS)
 
 notebooks: weights  ## execute the notebooks at their defaults and keep the outputs for the commit
 	$(OFFLINE) $(BIN)/embreg notebooks

@@ -18,6 +18,7 @@ _EXPORTS = {
     "serialize": "serialize",
     "TabularFeatures": "features",
     "TextEmbedder": "embedder",
+    "use_workers": "_workers",
     "MLPHead": "head",
     "kendall_tau": "metrics",
     "pearson": "metrics",
@@ -28,8 +29,8 @@ _EXPORTS = {
     "smoothness_gap": "lipschitz",
 }
 _MODULES = (
-    "baselines", "experiment", "findings", "geometry", "lipschitz", "metrics", "models", "pooling", "plots",
-    "records", "smoothness", "stats", "tasks",
+    "baselines", "cluster", "experiment", "findings", "geometry", "lipschitz", "metrics", "models", "pooling",
+    "plots", "records", "smoothness", "stats", "tasks",
 )  # fmt: skip
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "TabularFeatures",
     "TextEmbedder",
     "__version__",
+    "cluster",
     "kendall_tau",
     "mae",
     "metrics",
@@ -49,10 +51,12 @@ __all__ = [
     "serialize",
     "smoothness_gap",
     "tasks",
+    "use_workers",
 ]
 
 if TYPE_CHECKING:
-    from embreg import metrics, models, pooling, tasks
+    from embreg import cluster, metrics, models, pooling, tasks
+    from embreg._workers import use_workers
     from embreg.embedder import TextEmbedder
     from embreg.features import TabularFeatures
     from embreg.head import MLPHead

@@ -110,15 +110,33 @@ def resolve_backend(backend: str, local: LocalModel, *, stage: str, dtype: str, 
 def resolve_device(device: str) -> str:
     """``"auto"`` is CUDA, then Apple's MPS, then the CPU.
 
+    Raises
+    ------
+    ValueError
+        A device that torch does not know, or does not find here.
+
     Examples
     --------
     >>> resolve_device("cpu")
     'cpu'
     """
-    if device != "auto":
+    if device == "cpu":
         return device
     import torch
 
+    if device != "auto":
+        kind, _, number = device.partition(":")
+        here = {"cpu": 1, "mps": int(torch.backends.mps.is_available()), "cuda": torch.cuda.device_count()}
+        if kind not in here or not (number or "0").isdecimal():
+            raise ValueError(
+                f"device must be 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps', however: got {device!r}"
+            )
+        if int(number or 0) >= here[kind]:
+            raise ValueError(
+                f"device={device!r} is not to be had: torch {torch.__version__} finds {here[kind]} of {kind} "
+                "here; use device='cpu', or a build of torch for the card"
+            )
+        return device
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"

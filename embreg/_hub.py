@@ -106,6 +106,6 @@ def snapshot(repository: str, revision: str | None, *, network: bool) -> tuple[P
         raise WeightsUnavailable(
             f"cannot get {at} from the hub, and no local folder has that name: {error}. Ways out: a mirror "
             "(HF_ENDPOINT), a local folder given as the model, or a named model that installs from a package "
-            "registry (embreg models list)"
+            "registry (embreg models ls)"
         ) from error
     return check_folder(path), path.name

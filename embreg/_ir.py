@@ -25,7 +25,7 @@ _TOLERANCE = 1e-5  # of the largest hidden value, in float32
 
 
 class ConversionError(RuntimeError):
-    """OpenVINO's form of a model computes something else than torch."""
+    """A model has no form of OpenVINO's that computes what torch does."""
 
 
 def graph(local: LocalModel, config: Any, recipe: Recipe) -> Any:
@@ -47,7 +47,7 @@ def graph(local: LocalModel, config: Any, recipe: Recipe) -> Any:
     Raises
     ------
     ConversionError
-        The graph disagrees with torch, on this machine, by more than rounding.
+        The model cannot be traced, or the graph disagrees with torch by more than rounding.
     """
     if recipe.weights == "random":
         return _convert(local, config, recipe)
@@ -131,7 +131,14 @@ def _convert(local: LocalModel, config: Any, recipe: Recipe) -> Any:
     # A mask of ones would be left out of the graph.
     with quiet(), warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # tracing notes every Python condition; the check below judges
-        made = openvino.convert_model(states, example_input=_example(config, 2, 9, seed=0))
+        try:
+            made = openvino.convert_model(states, example_input=_example(config, 2, 9, seed=0))
+        except Exception as error:  # of whatever kind: tracing runs transformers' code, whose releases differ
+            raise ConversionError(
+                f"{recipe.model} cannot be converted to OpenVINO's form with transformers "
+                f"{version('transformers')} ({type(error).__name__}: {error}); use backend='torch', or "
+                "the pinned versions of constraints.txt"
+            ) from error
     for number, output in enumerate(made.outputs):
         output.get_tensor().set_names({f"hidden.{number}"})
     _check(states, made, config, recipe.model)

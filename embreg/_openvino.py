@@ -48,7 +48,7 @@ class OpenVinoBackend:
 
         order = sorted(layers)
         request = self._request(tuple(order))
-        request.infer([tokens.numpy(), mask.numpy()], share_inputs=True)
+        request.infer([tokens.numpy(), mask.numpy()])
         return {k: torch.from_numpy(request.get_output_tensor(i).data) for i, k in enumerate(order)}
 
     def vocabulary(self, tokens: torch.Tensor) -> torch.Tensor:

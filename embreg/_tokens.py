@@ -68,7 +68,7 @@ def read_tokens(
                 f"{pooling.PADDED_LENGTH}; use pooling='mean', or max_tokens={pooling.PADDED_LENGTH} with "
                 "overflow='truncate', as the authors' code cuts"
             )
-    if stage == "forward" and engine.context is None:
+    if tokens and stage == "forward" and engine.context is None:
         _check_memory(engine, tokens, numbers)
     return tokens, cut
 

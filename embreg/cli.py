@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from embreg import _cli_models
+from embreg import _cli_embed, _cli_models, _cli_store
 from embreg._command import Parser, UsageError, command, examples, positive
 
 __all__ = ["main"]
@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
             "",
             "EMBREG_DEBUG=1 shows the traceback of an error.",
             "EMBREG_HOME=DIR is where weights and embeddings are kept.",
+            "EMBREG_CLUSTER=WHERE is where embeddings are computed, as for embreg run --cluster.",
         ),
     )
     parser.add_argument("--version", action="version", version=f"embreg {_version()}")
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         "embreg run 02_dimension_scaling -p dofs '[5]' -p n_seeds 5",
         "embreg run 02 -p dofs '[5]' --as low-dof           beside the profile's result, not in its place",
         "embreg run --profile paper --dry-run               tokens, FLOPs, time and memory; executes nothing",
+        "embreg run --profile paper --cluster tcp://host:8786",
         "",
         "A run is skipped when its notebook, parameters, package code and pins are unchanged. A failed run",
         "shows its error in runs/<profile>/<name>.failed/notebook.ipynb, does not stop the others, and is",
@@ -83,6 +85,13 @@ def _parser() -> argparse.ArgumentParser:
         "--dry-run", "-n", action="store_true", help="print runs and their cost, execute nothing"
     )
 
+    run.add_argument(
+        "--cluster",
+        metavar="WHERE",
+        help="compute embeddings on tcp://HOST:PORT (a Dask scheduler), local:N (a Dask cluster here) or "
+        "processes:N; the notebooks run here. Default: EMBREG_CLUSTER, else none",
+    )
+
     book = command(
         commands, "book", _book, "render the book with the results of a profile",
         "embreg book --profile offline",
@@ -92,6 +101,8 @@ def _parser() -> argparse.ArgumentParser:
     book.add_argument("--run", action="store_true", help="execute the profile's notebooks first")
 
     _cli_models.add(commands)
+    _cli_embed.add(commands)
+    _cli_store.add(commands)
 
     notebooks = command(
         commands, "notebooks", _notebooks, "execute the committed notebooks with their defaults, in place",
@@ -128,6 +139,17 @@ def _run(args: argparse.Namespace) -> int:
 
         print_plan(specs, root, force=args.force, jobs=args.jobs)
         return 0
+    if where := args.cluster or os.environ.get("EMBREG_CLUSTER"):
+        from embreg.cluster import check_address, handed_on
+        from embreg.runs import stale
+
+        try:
+            check_address(where)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        if stale(specs, root, force=args.force):
+            with handed_on(where):
+                return _execute(specs, root, args)
     return _execute(specs, root, args)
 
 

@@ -26,6 +26,9 @@ _NO_EFFECT = {
     "_execute.py", "_kernel.py", "_parameters.py", "_progress.py", "_provenance.py", "book.py", "cli.py",
     "keys.py", "pages.py", "plan.py", "profiles.py", "runs.py", "_browser.py", "_chapters.py",
     "_plan_table.py", "_show.py", "_command.py", "_cli_models.py", "_cli_store.py", "_cli_embed.py",
+    "_local_cluster.py", "_workers.py", "cluster.py", "_cells.py", "_choice.py", "_export.py", "_gc.py",
+    "_job.py", "_parts.py", "_quantities.py", "_table_csv.py", "_table_json.py", "_table_parquet.py",
+    "_table_text.py", "_tables.py", "_verify.py", "spaces.py", "stream.py",
 }  # fmt: skip
 _PARTS = {
     "notebook": "the notebook's cells",

@@ -115,6 +115,26 @@ def test_backends_do_not_share_rows(tmp_path: Path) -> None:
     assert len(list((tmp_path / "store").glob("*.sqlite"))) == 2
 
 
+def test_threads_share_a_model_and_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many small batches in several threads: bit for bit what one thread gives."""
+    from embreg import _engine
+
+    monkeypatch.setitem(_engine.TOKENS_PER_BATCH, "cpu", 64)
+    rng = np.random.default_rng(0)
+    texts = ["".join(rng.choice(list("0123456789.,:"), rng.integers(1, 40))) for _ in range(200)]
+    model = embedder(tiny_bert(tmp_path / "bert"), "openvino")
+    wanted: dict[str, Any] = {"poolings": ["mean", "max", "last"], "layers": [0, 2, -1]}
+    alone = model.transform_many(texts, **wanted)
+    for threads in (2, 5):
+        torch.set_num_threads(threads)
+        try:
+            several = model.transform_many(texts, **wanted)
+        finally:
+            torch.set_num_threads(1)
+        for key in alone:
+            np.testing.assert_array_equal(several[key], alone[key])
+
+
 # --- promises of the book ----------------------------------------------------------------------------
 
 
@@ -239,6 +259,14 @@ def test_openvino_reports_nothing_to_anybody(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     subprocess.run([sys.executable, "-c", code, str(folder)], check=True, env=env, timeout=120)
     assert list((tmp_path / "home").rglob("*intel*")) == []
+
+
+def test_a_device_that_is_not_here_is_an_error_before_anything_is_loaded(tmp_path: Path) -> None:
+    folder = tiny_bert(tmp_path / "bert")
+    with pytest.raises(ValueError, match=r"device must be 'auto', 'cpu', .* however: got 'gpu'"):
+        embedder(folder, "torch", device="gpu").fit_transform(ROWS)
+    with pytest.raises(ValueError, match=r"device='cuda:99' is not to be had: torch .* of cuda here"):
+        embedder(folder, "torch", device="cuda:99").fit_transform(ROWS)
 
 
 # --- the converted model on disk ---------------------------------------------------------------------

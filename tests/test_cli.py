@@ -120,6 +120,9 @@ def test_outside_a_project(tmp_path: Path) -> None:
         "cli.py",
         "_command.py",
         "_cli_models.py",
+        "_cli_embed.py",
+        "_cli_store.py",
+        "_quantities.py",
     ):
         (copy / name).write_bytes((Path(embreg.__file__).parent / name).read_bytes())
     code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from embreg.cli import main; sys.exit(main())"

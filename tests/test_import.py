@@ -16,18 +16,29 @@ import pytest
 import embreg
 
 # The contract: these exactly.
-FUNCTIONS = ["serialize", "kendall_tau", "pearson", "mse", "mae", "r2", "nlfd", "smoothness_gap"]
+FUNCTIONS = [
+    "serialize",
+    "kendall_tau",
+    "pearson",
+    "mse",
+    "mae",
+    "r2",
+    "nlfd",
+    "smoothness_gap",
+    "use_workers",
+]
 CLASSES = ["TabularFeatures", "TextEmbedder", "MLPHead"]
-MODULES = ["tasks", "models", "pooling"]
+MODULES = ["cluster", "tasks", "models", "pooling"]
 POOLINGS = ["mean", "padded_mean", "max", "cls", "last", "mean_sqrt", "weighted_mean"]
 
 HEAVY = [
     "torch", "transformers", "tokenizers", "safetensors", "matplotlib", "seaborn", "sklearn", "scipy",
-    "pandas", "polars", "numpy", "xgboost", "cma", "papermill", "rich", "IPython",
+    "pandas", "polars", "numpy", "xgboost", "cma", "papermill", "rich", "IPython", "dask", "distributed",
 ]  # fmt: skip
 EXTRAS = [
     "torch", "transformers", "tokenizers", "onnx", "huggingface_hub", "matplotlib", "seaborn", "xgboost",
     "cma", "papermill", "nbclient", "nbformat", "IPython", "polars", "jupyter_book", "sphinx",
+    "dask", "distributed", "openvino",
 ]  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""Benchmarks: run from the repository, timed on a quiet machine, no part of the package or of the tests."""
