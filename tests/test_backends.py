@@ -135,6 +135,23 @@ def test_threads_share_a_model_and_no_memory(tmp_path: Path, monkeypatch: pytest
             np.testing.assert_array_equal(several[key], alone[key])
 
 
+def test_a_width_that_many_rows_share_has_a_graph_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which changes no more than the size of a batch does."""
+    if not _backends._has_bfloat16():
+        pytest.skip("fixed widths are for bfloat16, which this processor lacks")
+    from embreg import _openvino
+
+    texts = [t for n in (10, 20, 30) for t in (f"{i:0{n}d}" for i in range(20))]
+    model = embedder(tiny_bert(tmp_path / "bert"), "openvino", dtype="bfloat16")
+    usual = model.fit_transform(texts)
+    monkeypatch.setattr(_openvino, "_WORTH", 20 * 22)  # of 12, 22 and 32 tokens, the two longer ones
+    np.testing.assert_allclose(off(model.transform(texts), usual), 0, atol=2e-2)
+    backend = model._engine().backend
+    assert sorted(w for _, _, w in backend._compiled if w) == [22, 32]
+
+
 # --- promises of the book ----------------------------------------------------------------------------
 
 
