@@ -20,9 +20,9 @@ from benchmarks._facts import facts_of
 from benchmarks._machine import load_average
 from benchmarks._rows import mixed_rows
 from benchmarks._tables import show, tables_of
-from embreg._command import Parser, UsageError, positive
 from embreg._files import atomic_path
 from embreg._provenance import commit, cores
+from embreg.commands.parser import Parser, UsageError, positive
 from embreg.models import DEFAULT, MODELS, spec_of
 
 __all__ = ["main", "merge"]

@@ -18,7 +18,7 @@ _EXPORTS = {
     "serialize": "serialize",
     "TabularFeatures": "features",
     "TextEmbedder": "embedder",
-    "use_workers": "_workers",
+    "use_workers": "engine.workers",
     "MLPHead": "head",
     "kendall_tau": "metrics",
     "pearson": "metrics",
@@ -56,8 +56,8 @@ __all__ = [
 
 if TYPE_CHECKING:
     from embreg import cluster, metrics, models, pooling, tasks
-    from embreg._workers import use_workers
     from embreg.embedder import TextEmbedder
+    from embreg.engine.workers import use_workers
     from embreg.features import TabularFeatures
     from embreg.head import MLPHead
     from embreg.lipschitz import nlfd, smoothness_gap

@@ -16,8 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from embreg import _cli_embed, _cli_models, _cli_store
-from embreg._command import Parser, UsageError, command, examples, positive
+from embreg.commands import embed as _cli_embed
+from embreg.commands import models as _cli_models
+from embreg.commands import store as _cli_store
+from embreg.commands.parser import Parser, UsageError, command, examples, positive
 
 __all__ = ["main"]
 

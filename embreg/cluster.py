@@ -23,7 +23,7 @@ from types import ModuleType
 from typing import Any
 
 from embreg._provenance import cores
-from embreg._workers import VARIABLE, ClusterError
+from embreg.engine.workers import VARIABLE, ClusterError
 
 __all__ = ["ClusterError", "check_address", "connect", "handed_on"]
 
@@ -167,7 +167,7 @@ def _dask(address: str, timeout: float) -> Iterator[Executor]:
 
 @contextmanager
 def _local(n: int) -> Iterator[str]:
-    """Address of a Dask cluster of `n` processes; see `embreg._local_cluster`."""
+    """Address of a Dask cluster of `n` processes; see `embreg.engine.local_cluster`."""
     _distributed()
     # A worker's threads can only be set before it starts.
     env = {name: value for name, value in os.environ.items() if name != VARIABLE}
@@ -178,7 +178,7 @@ def _local(n: int) -> Iterator[str]:
     # The package, wherever it was imported from; -P: and nothing that lies in the current folder.
     paths = [str(Path(__file__).parents[1]), env.get("PYTHONPATH", "")]
     env["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    command = [sys.executable, "-P", "-m", "embreg._local_cluster", str(n)]
+    command = [sys.executable, "-P", "-m", "embreg.engine.local_cluster", str(n)]
     with (
         TemporaryFile() as log,
         subprocess.Popen(

@@ -12,10 +12,10 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from embreg import pooling as _pooling
-from embreg._fill import fill
-from embreg._report import EmbedReport
-from embreg._space import check_settings, describe_space
-from embreg._texts import strings
+from embreg.engine.fill import fill
+from embreg.engine.report import EmbedReport
+from embreg.engine.space import check_settings, describe_space
+from embreg.engine.texts import strings
 from embreg.store import Buffer, Row, Store
 
 __all__ = ["EmbedReport", "TextEmbedder"]
@@ -170,7 +170,7 @@ class TextEmbedder(TransformerMixin, BaseEstimator):
         >>> sorted(out), embedder.report_.forward_passes
         ([('max', -1), ('max', 0), ('mean', -1), ('mean', 0)], 1)
         """
-        from embreg._engine import Output
+        from embreg.engine.core import Output
 
         started = time.perf_counter()
         check_settings(self.get_params())
@@ -216,7 +216,7 @@ class TextEmbedder(TransformerMixin, BaseEstimator):
         return np.array([f"e{j}" for j in range(self.dim_)], dtype=object)
 
     def _engine(self) -> Any:
-        from embreg._engine import Recipe, load_engine
+        from embreg.engine.core import Recipe, load_engine
 
         local, (device, dtype, backend) = self._local(), self._resolved()
         recipe = Recipe(
@@ -232,7 +232,7 @@ class TextEmbedder(TransformerMixin, BaseEstimator):
         return resolve(self.model)
 
     def _resolved(self) -> tuple[str, str, str]:
-        from embreg._backends import resolve_backend, resolve_device, resolve_dtype
+        from embreg.engine.backends import resolve_backend, resolve_device, resolve_dtype
 
         device = resolve_device(self.device)
         dtype = resolve_dtype(self.dtype, device)

@@ -324,6 +324,6 @@ def _check_head(head: str) -> None:
 
 
 def _precision(mlp: Mapping[str, Any] | None) -> str:
-    from embreg._backends import resolve_dtype
+    from embreg.engine.backends import resolve_dtype
 
     return resolve_dtype((mlp or {}).get("precision", "auto"), "cpu")

@@ -120,8 +120,8 @@ class MLPHead(RegressorMixin, BaseEstimator):
         FloatingPointError
             No configuration of a target had a finite validation loss.
         """
-        from embreg._backends import resolve_dtype
         from embreg._bank import Bank
+        from embreg.engine.backends import resolve_dtype
 
         self._check()
         X, y = validate_data(

@@ -25,11 +25,11 @@ __all__ = ["current_key_of", "digest", "is_current", "notebook_is_current", "pac
 _NO_EFFECT = {
     "_execute.py", "_kernel.py", "_parameters.py", "_progress.py", "_provenance.py", "book.py", "cli.py",
     "keys.py", "pages.py", "plan.py", "profiles.py", "runs.py", "_browser.py", "_chapters.py",
-    "_plan_table.py", "_show.py", "_command.py", "_cli_models.py", "_cli_store.py", "_cli_embed.py",
-    "_local_cluster.py", "_workers.py", "cluster.py", "_cells.py", "_choice.py", "_export.py", "_gc.py",
-    "_job.py", "_parts.py", "_quantities.py", "_table_csv.py", "_table_json.py", "_table_parquet.py",
-    "_table_text.py", "_tables.py", "_verify.py", "spaces.py", "stream.py",
+    "_plan_table.py", "_show.py", "cluster.py", "spaces.py", "stream.py", "engine/local_cluster.py",
+    "engine/workers.py", "storage/checks.py", "storage/cleaning.py", "storage/exporting.py",
+    "storage/quantities.py",
 }  # fmt: skip
+_FOLDERS_WITHOUT_EFFECT = {"commands", "streaming"}
 _PARTS = {
     "notebook": "the notebook's cells",
     "parameters": "the parameters",
@@ -73,7 +73,7 @@ def run_key(notebook: str | Path, parameters: Mapping[str, Any], root: str | Pat
     code = {
         p.relative_to(package).as_posix(): _code_digest(p, p.stat().st_mtime_ns)
         for p in sorted(package.rglob("*.py"))
-        if p.name not in _NO_EFFECT
+        if not _is_without_effect(p.relative_to(package))
     }
     data = {
         p.relative_to(package).as_posix(): sha256_file(p)
@@ -88,6 +88,10 @@ def run_key(notebook: str | Path, parameters: Mapping[str, Any], root: str | Pat
         "pins": _pins_digest(Path(root) / "constraints.txt"),
         "data": digest(data)[:16],
     }
+
+
+def _is_without_effect(module: Path) -> bool:
+    return module.as_posix() in _NO_EFFECT or module.parts[0] in _FOLDERS_WITHOUT_EFFECT
 
 
 def current_key_of(notebook_path: str | Path, root: str | Path | None = None) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def gemm_rate(budget: float = 0.2) -> float:
     try:
         import torch
 
-        from embreg._backends import resolve_dtype
+        from embreg.engine.backends import resolve_dtype
 
         a = torch.ones((1024, 1024), dtype=getattr(torch, resolve_dtype("auto", "cpu")))
     except ImportError:

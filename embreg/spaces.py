@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from embreg._export import export, read_texts
-from embreg._gc import Freed, gc
-from embreg._spacefile import SpaceFile, leftovers, pick, spaces
-from embreg._verify import Check, verify
+from embreg.storage.checks import Check, verify
+from embreg.storage.cleaning import Freed, gc
+from embreg.storage.exporting import export, read_texts
+from embreg.storage.spacefile import SpaceFile, leftovers, pick, spaces
 
 __all__ = [
     "Check", "Freed", "SpaceFile", "export", "gc", "leftovers", "pick", "read_texts", "spaces", "verify",

@@ -17,10 +17,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from embreg import _sqlite
 from embreg._files import digest, home
-from embreg._row import Record, Row, key_of, pack
-from embreg._sqlite import TROUBLE
+from embreg.storage import sqlite as _sqlite
+from embreg.storage.row import Record, Row, key_of, pack
+from embreg.storage.sqlite import TROUBLE
 
 __all__ = ["Buffer", "Row", "Store", "StoreWarning"]
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from embreg._choice import choose
-from embreg._job import COUNTS, Job, column_names
-from embreg._parts import Parts, differences, exclusive, metadata_of
 from embreg._progress import Progress, carried
-from embreg._report import EmbedReport
-from embreg._tables import RequestError, Settled, TableError, open_table
 from embreg.embedder import TextEmbedder
+from embreg.engine.report import EmbedReport
 from embreg.serialize import Notation, Style
+from embreg.streaming.choice import choose
+from embreg.streaming.job import COUNTS, Job, column_names
+from embreg.streaming.parts import Parts, differences, exclusive, metadata_of
+from embreg.streaming.tables import RequestError, Settled, TableError, open_table
 
 __all__ = ["FileReport", "RequestError", "TableError", "embed_file"]
 

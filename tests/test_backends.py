@@ -17,9 +17,11 @@ import numpy as np
 import pytest
 import torch
 
-from embreg import TextEmbedder, _backends, _ir, serialize
-from embreg._backends import OPENVINO_TYPES, resolve_backend
-from embreg._engine import Engine, Output, load_engine
+from embreg import TextEmbedder, serialize
+from embreg.engine import backends as _backends
+from embreg.engine import openvino_graph as _ir
+from embreg.engine.backends import OPENVINO_TYPES, resolve_backend
+from embreg.engine.core import Engine, Output, load_engine
 from embreg.models import MODELS, resolve
 from embreg.tasks import bbob_points
 from tests.tiny import LAYERS, tiny_bert, tiny_model, tiny_t5
@@ -117,7 +119,7 @@ def test_backends_do_not_share_rows(tmp_path: Path) -> None:
 
 def test_threads_share_a_model_and_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Many small batches in several threads: bit for bit what one thread gives."""
-    from embreg import _engine
+    from embreg.engine import core as _engine
 
     monkeypatch.setitem(_engine.TOKENS_PER_BATCH, "cpu", 64)
     rng = np.random.default_rng(0)
@@ -141,7 +143,7 @@ def test_a_width_that_many_rows_share_has_a_graph_of_its_own(
     """Which changes no more than the size of a batch does."""
     if not _backends._has_bfloat16():
         pytest.skip("fixed widths are for bfloat16, which this processor lacks")
-    from embreg import _openvino
+    from embreg.engine import openvino_backend as _openvino
 
     texts = [t for n in (10, 20, 30) for t in (f"{i:0{n}d}" for i in range(20))]
     model = embedder(tiny_bert(tmp_path / "bert"), "openvino", dtype="bfloat16")
@@ -175,7 +177,7 @@ def test_company_and_order_of_rows_change_little(
 
 
 def _backends_budget() -> dict[str, int]:
-    from embreg import _engine
+    from embreg.engine import core as _engine
 
     return _engine.TOKENS_PER_BATCH
 
@@ -188,7 +190,7 @@ def test_padding_changes_nothing_beyond_rounding(model: str, backend: str, pad: 
     engine = embedder(model, backend)._engine()
     ids = engine.tokenize(mixed_rows()[:12:4])
     output = Output("mean", -1)
-    from embreg._engine import Work
+    from embreg.engine.core import Work
 
     for row in ids:
         [_, tight, _] = engine.read(Work([0], [row], len(row)), [output], "forward")
@@ -373,7 +375,7 @@ def test_a_conversion_that_computes_something_else_is_refused(
 
 def test_starting_a_batch_before_the_last_is_read_changes_nothing(tmp_path: Path) -> None:
     engine: Engine = embedder(tiny_t5(tmp_path / "t5"), "torch")._engine()
-    from embreg._engine import Work
+    from embreg.engine.core import Work
 
     ids = engine.tokenize(ROWS)
     work = [Work([i], [row], len(row)) for i, row in enumerate(ids)]
@@ -391,7 +393,7 @@ def test_a_model_larger_than_one_card_is_spread(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By accelerate; without a card, it spreads over the CPU."""
-    from embreg import _torch
+    from embreg.engine import torch_backend as _torch
 
     pytest.importorskip("accelerate", reason="accelerate is not installed (extra gpu)")
     engine = embedder(tiny_model(tmp_path / kind, kind), "torch")._engine()

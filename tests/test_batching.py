@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embreg import TextEmbedder, serialize
-from embreg._batching import make_batches, padded_width
+from embreg.engine.batching import make_batches, padded_width
 from embreg.tasks import bbob_points
 
 lengths_of_rows = st.lists(st.integers(1, 600), max_size=200)

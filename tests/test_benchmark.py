@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 import yaml
 
-import embreg._backends
-import embreg._engine
+import embreg.engine.backends
+import embreg.engine.core
 from benchmarks import _compare, embedding
 from benchmarks._contenders import Plain, cut, ours, sentence_transformer
 from benchmarks._extra import measure_lengths, measure_others, measure_steps
@@ -159,14 +159,14 @@ def test_batches_hold_every_row_once_within_the_budget() -> None:
 def test_no_timed_run_loads_a_model(models: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """More models take turns than the package keeps; each is loaded by its first call and never again."""
     loaded: list[str] = []
-    load = embreg._backends.load_backend
+    load = embreg.engine.backends.load_backend
 
     def counted(*args: Any, **kwargs: Any) -> Any:
         loaded.append("model")
         return load(*args, **kwargs)
 
-    monkeypatch.setattr(embreg._backends, "load_backend", counted)
-    embreg._engine.load_engine.cache_clear()
+    monkeypatch.setattr(embreg.engine.backends, "load_backend", counted)
+    embreg.engine.core.load_engine.cache_clear()
     texts = mixed_rows([1], 10)
     embedders = [ours(m, d, "cpu") for m in models.values() for d in ("float32", "bfloat16")]
     for _ in range(3):

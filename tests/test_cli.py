@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -111,20 +112,7 @@ def test_a_slip_is_one_line_and_nothing_runs(
 def test_outside_a_project(tmp_path: Path) -> None:
     # An editable install knows its checkout, so only a copy of the package can be lost.
     copy = tmp_path / "lib" / "embreg"
-    copy.mkdir(parents=True)
-    for name in (
-        "__init__.py",
-        "_files.py",
-        "_parameters.py",
-        "profiles.py",
-        "cli.py",
-        "_command.py",
-        "_cli_models.py",
-        "_cli_embed.py",
-        "_cli_store.py",
-        "_quantities.py",
-    ):
-        (copy / name).write_bytes((Path(embreg.__file__).parent / name).read_bytes())
+    shutil.copytree(Path(embreg.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
     code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from embreg.cli import main; sys.exit(main())"
     arguments = [sys.executable, "-P", "-c", code, str(copy.parent), "run"]
     env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}

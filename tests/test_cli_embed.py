@@ -18,8 +18,8 @@ import pytest
 
 import embreg
 from embreg import TextEmbedder, serialize
-from embreg._cli_embed import _as_options
 from embreg.cli import main
+from embreg.commands.embed import _as_options
 from tests.tiny import tiny_bert, tiny_t5
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from embreg._quantities import age, ago, shown, size
 from embreg.cli import main
 from embreg.spaces import spaces
+from embreg.storage.quantities import age, ago, shown, size
 from embreg.store import Row, Store
 
 DAY = 86400

@@ -26,10 +26,12 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 import embreg
-from embreg import TextEmbedder, _remote, _workers, cluster, keys, use_workers
-from embreg._engine import Output
+from embreg import TextEmbedder, cluster, keys, use_workers
 from embreg.cli import main
 from embreg.cluster import ClusterError, connect
+from embreg.engine import remote as _remote
+from embreg.engine import workers as _workers
+from embreg.engine.core import Output
 from tests.tiny import tiny_bert, tiny_t5
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -493,7 +495,7 @@ def gone(pid: int) -> bool:
 NOTEBOOK = """
 import json, os, pathlib
 from embreg import TextEmbedder
-from embreg._workers import workers
+from embreg.engine.workers import workers
 
 model = TextEmbedder({model!r}, dtype="float32", backend="torch", store={store!r})
 vectors = model.fit_transform(["1", "2", "3"])
@@ -569,7 +571,7 @@ def test_a_cluster_that_is_not_there_costs_no_notebook(
 
 WAIT = """
 import pathlib, time
-from embreg._workers import workers
+from embreg.engine.workers import workers
 assert workers().submit(abs, -1).result() == 1
 pathlib.Path({marker!r}).touch()
 time.sleep(100)
@@ -592,7 +594,7 @@ def test_an_interrupt_leaves_no_process(project: Path) -> None:
     ) as process:
         assert until(marker.exists, 60)
         started = psutil.Process(process.pid).children(recursive=True)
-        assert any("_local_cluster" in " ".join(p.cmdline()) for p in started)
+        assert any("local_cluster" in " ".join(p.cmdline()) for p in started)
         os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to the whole group
         _, text = process.communicate(timeout=40)
     assert process.returncode == 130

@@ -27,8 +27,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
 from sklearn.utils.validation import validate_data
 
-from embreg import TextEmbedder, _backends, _batching, _engine, _space, serialize, spaces
-from embreg._engine import load_engine
+from embreg import TextEmbedder, serialize, spaces
+from embreg.engine import backends as _backends
+from embreg.engine import batching as _batching
+from embreg.engine import core as _engine
+from embreg.engine import space as _space
+from embreg.engine.core import load_engine
 from embreg.models import MODELS, resolve
 from embreg.pooling import POOLINGS
 from embreg.store import StoreWarning

@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 
 from embreg import MLPHead, TabularFeatures, TextEmbedder, experiment
-from embreg._engine import load_engine
 from embreg._features import embed, traditional
+from embreg.engine.core import load_engine
 from embreg.experiment import TRADITIONAL, Representation, Suite, compare, fit_and_score
 from embreg.metrics import score_all
 from embreg.tasks import bbob, bbob_functions, bbob_points, split_rows

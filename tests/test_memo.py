@@ -211,7 +211,7 @@ def test_every_module_that_a_fit_runs_through_is_watched() -> None:
         "_progress",
         "_threads",
         "memo",
-        "_backends",
+        "engine",
         "models",
         "_specs",
     }

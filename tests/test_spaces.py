@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors import safe_open
 
-from embreg._row import key_of
 from embreg.spaces import SpaceFile, export, gc, leftovers, pick, read_texts, spaces, verify
+from embreg.storage.row import key_of
 from embreg.store import Row, Store, StoreWarning
 
 DAY = 86400.0
@@ -303,7 +303,7 @@ def test_a_file_in_use_is_not_repaired_and_not_hurt(tmp_path: Path) -> None:
 
 
 def test_a_busy_file_is_no_damaged_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from embreg import _sqlite
+    from embreg.storage import sqlite as _sqlite
 
     monkeypatch.setattr(_sqlite, "PATIENCE", 0.1)
     store = fill(tmp_path)

@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embreg import _sqlite
+from embreg.storage import sqlite as _sqlite
 from embreg.store import Row, Store, StoreWarning
 
 SPACE = {"model": "m", "pooling": "mean", "layer": -1}

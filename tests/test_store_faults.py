@@ -30,7 +30,7 @@ TEXTS = [f"x0:{i}.{7 * i % 1000:03d},x1:-{i}." + "0123456789"[i % 10] * (10 + i 
 NURSERY = """
 import json, os, resource, select, signal, sys, time, traceback, warnings
 import numpy as np, torch, transformers
-import embreg._engine
+import embreg.engine.core
 from embreg import TextEmbedder, store
 from embreg.spaces import verify
 
@@ -38,7 +38,7 @@ torch.set_num_threads(1)
 model, texts = sys.argv[1], json.load(open(sys.argv[2]))
 number = {text: i for i, text in enumerate(texts)}
 store._SECONDS = 0.0  # write after every batch
-embreg._engine.TOKENS_PER_BATCH["cpu"] = 256
+embreg.engine.core.TOKENS_PER_BATCH["cpu"] = 256
 put = store.Store.put
 
 
@@ -299,7 +299,7 @@ def test_flipped_bits(good: bytes, tmp_path: Path) -> None:
 
 def test_every_key_is_checked(good: bytes, tmp_path: Path) -> None:
     """A row whose key is damaged looks absent to a reader; verify finds it wherever it is."""
-    from embreg._row import key_of
+    from embreg.storage.row import key_of
 
     rng = random.Random(0)
     for text in rng.sample(sorted(ROWS), 12):
@@ -323,7 +323,7 @@ def test_a_bit_that_forbids_writing(good: bytes, tmp_path: Path) -> None:
 
 def test_damage_in_the_log_of_a_process_that_was_killed(tmp_path: Path) -> None:
     """What the log holds from the damage on is lost, and nothing else."""
-    from embreg import _sqlite
+    from embreg.storage import sqlite as _sqlite
 
     base, folder = tmp_path / "base", tmp_path / "hurt"
     folder.mkdir()
@@ -348,7 +348,7 @@ def test_damage_in_the_log_of_a_process_that_was_killed(tmp_path: Path) -> None:
 
 def test_a_repair_that_is_killed(nursery: Nursery, good: bytes, tmp_path: Path) -> None:
     """There is the old file or the new one, and the next repair ends well."""
-    from embreg._row import key_of
+    from embreg.storage.row import key_of
 
     rng = random.Random(0)
     places = [good.find(ROWS["row 7"].vector.tobytes()), good.find(key_of("row 7"))]  # a row; the structure

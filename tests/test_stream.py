@@ -21,10 +21,10 @@ import pytest
 
 import embreg
 from embreg import TextEmbedder, serialize
-from embreg._job import Job
-from embreg._parts import Parts, exclusive, metadata_of
 from embreg._progress import Progress, carried
 from embreg.stream import FileReport, RequestError, TableError, embed_file
+from embreg.streaming.job import Job
+from embreg.streaming.parts import Parts, exclusive, metadata_of
 from tests.tiny import BERT_CONTEXT, tiny_bert, tiny_t5
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -246,7 +246,7 @@ def test_equal_rows_of_other_blocks_come_from_the_store(tmp_path: Path, t5: Path
 def test_blocks_are_smaller_where_vectors_are_larger(
     tmp_path: Path, t5: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("embreg._job.BYTES", 16 * 4 * 4 * 3)  # three rows of four vectors
+    monkeypatch.setattr("embreg.streaming.job.BYTES", 16 * 4 * 4 * 3)  # three rows of four vectors
     write(frame(8), tmp_path / "d.csv")
     embed_file(
         tmp_path / "d.csv", tmp_path / "x.parquet", embedder(t5), poolings=["mean", "max"], layers=[0, -1]
@@ -274,7 +274,7 @@ def test_a_row_that_is_too_long_is_found_before_the_work(tmp_path: Path, bert: P
 def test_a_row_that_is_too_long_for_the_memory_is_found_before_the_work(
     tmp_path: Path, t5: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("embreg._tokens._free_memory", lambda _: 1 << 29)
+    monkeypatch.setattr("embreg.engine.tokens._free_memory", lambda _: 1 << 29)
     (tmp_path / "d.jsonl").write_text('{"t":"short"}\n{"t":"' + "x" * 9000 + '"}\n')
     calls = numbers_of_blocks(monkeypatch)
     with pytest.raises(ValueError, match=r"d\.jsonl: line 2 has 9001 tokens, however: attention"):
@@ -503,7 +503,7 @@ def test_an_input_that_changes_is_noticed(tmp_path: Path, t5: Path, monkeypatch:
 
 def test_one_process_at_a_time(tmp_path: Path, t5: Path) -> None:
     data, out = write(frame(3), tmp_path / "d.csv"), tmp_path / "x.parquet"
-    code = "import sys, pathlib, embreg._parts as p\nwith p.exclusive(pathlib.Path(sys.argv[1])):\n"
+    code = "import sys, pathlib, embreg.streaming.parts as p\nwith p.exclusive(pathlib.Path(sys.argv[1])):\n"
     code += "    print(1, flush=True)\n    input()"
     other = subprocess.Popen(
         [sys.executable, "-c", code, str(out)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,

@@ -22,11 +22,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from embreg import TextEmbedder, serialize
-from embreg._choice import choose
-from embreg._job import Job
-from embreg._table_parquet import _cut
-from embreg._table_text import LONGEST
-from embreg._tables import RequestError, TableError, open_table
+from embreg.streaming.choice import choose
+from embreg.streaming.job import Job
+from embreg.streaming.parquet_table import _cut
+from embreg.streaming.tables import RequestError, TableError, open_table
+from embreg.streaming.text_table import LONGEST
 
 HOW: dict[str, Any] = {"style": "json", "decimals": 4, "notation": "decimal"}
 SIZES = (1, 2, 3, 5, 1000)
@@ -320,7 +320,7 @@ def test_what_is_no_table_is_one_line_that_says_where(
 
 def test_a_line_without_end_does_not_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert LONGEST >= 1 << 20
-    monkeypatch.setattr("embreg._table_text.LONGEST", 1000)
+    monkeypatch.setattr("embreg.streaming.text_table.LONGEST", 1000)
     path = tmp_path / "a.jsonl"
     path.write_text('{"a":1}\n{"a":"' + "x" * 5000)
     with pytest.raises(TableError, match="line 2: a line must be shorter"):

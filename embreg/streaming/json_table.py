@@ -8,9 +8,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from embreg._choice import Choice
 from embreg._progress import Progress
-from embreg._table_text import Record, TextTable
+from embreg.streaming.choice import Choice
+from embreg.streaming.text_table import Record, TextTable
 
 __all__ = ["JsonTable"]
 

@@ -10,10 +10,10 @@ from contextlib import closing
 from itertools import islice
 from typing import Any
 
-from embreg import _cells
-from embreg._choice import Choice
 from embreg._progress import Progress
-from embreg._tables import Block, Settled, Table
+from embreg.streaming import cells as _cells
+from embreg.streaming.choice import Choice
+from embreg.streaming.tables import Block, Settled, Table
 
 __all__ = ["LONGEST", "Record", "TextTable"]
 

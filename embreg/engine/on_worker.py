@@ -14,10 +14,10 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 
 from embreg import __version__
-from embreg._engine import Engine, Output, Read, Recipe, Work, load_engine
 from embreg._provenance import cores
 from embreg._threads import each
-from embreg._workers import ClusterError
+from embreg.engine.core import Engine, Output, Read, Recipe, Work, load_engine
+from embreg.engine.workers import ClusterError
 
 __all__ = ["Task", "compute", "compute_here", "numbers_of"]
 
@@ -112,7 +112,7 @@ def compute_here(
 
 @lru_cache(maxsize=1)  # what holds before the first task; afterwards OpenVINO may be this process's own
 def _is_lame(pid: int) -> bool:
-    return pid != _IMPORTED_IN and "embreg._openvino" in sys.modules
+    return pid != _IMPORTED_IN and "embreg.engine.openvino_backend" in sys.modules
 
 
 @lru_cache(maxsize=2)

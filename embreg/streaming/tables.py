@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from embreg._progress import Progress
 
 if TYPE_CHECKING:
-    from embreg._choice import Choice
+    from embreg.streaming.choice import Choice
 
 __all__ = ["FORMATS", "Block", "RequestError", "Settled", "Table", "TableError", "open_table"]
 
@@ -53,7 +53,7 @@ class Settled:
     ----------
     rows : int
     types : dict of str to str
-        See `embreg._cells`; empty where the file itself states the types.
+        See `embreg.streaming.cells`; empty where the file itself states the types.
     """
 
     rows: int
@@ -177,13 +177,13 @@ def open_table(path: str | Path, form: str | None = None, separator: str | None 
         if head.startswith(magic) and (form, magic) != ("parquet", b"PAR1"):
             raise TableError(f"{path} must be {form}, however: it is {what}")
     if form == "parquet":
-        from embreg._table_parquet import ParquetTable
+        from embreg.streaming.parquet_table import ParquetTable
 
         return ParquetTable(path)
     if form == "jsonl":
-        from embreg._table_json import JsonTable
+        from embreg.streaming.json_table import JsonTable
 
         return JsonTable(path)
-    from embreg._table_csv import CsvTable
+    from embreg.streaming.csv_table import CsvTable
 
     return CsvTable(path, form, separator)

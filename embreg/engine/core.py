@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from embreg import pooling as _pooling
-from embreg._backends import Backend, quiet
-from embreg._batching import make_batches
 from embreg._threads import each
+from embreg.engine.backends import Backend, quiet
+from embreg.engine.batching import make_batches
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -114,7 +114,7 @@ class Engine:
     @cached_property
     def backend(self) -> Backend:
         """The loaded model."""
-        from embreg._backends import load_backend
+        from embreg.engine.backends import load_backend
 
         with self._loading:
             return self.__dict__.get("backend") or load_backend(self.local, self.config, self.recipe)
@@ -168,7 +168,7 @@ class Engine:
             for rows, width in make_batches([len(r) for r in ids], budget)
         ]
         if executor is not None:
-            from embreg._remote import spread
+            from embreg.engine.remote import spread
 
             yield from spread(executor, self, work, outputs, stage)
         elif self.recipe.device == "cpu":

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from embreg._files import atomic_path
-from embreg._tables import RequestError
+from embreg.streaming.tables import RequestError
 
 __all__ = ["Parts", "differences", "exclusive", "metadata_of"]
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from embreg._command import Parser, UsageError, command, examples
+from embreg.commands.parser import Parser, UsageError, command, examples
 
 __all__ = ["add"]
 

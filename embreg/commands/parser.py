@@ -18,6 +18,7 @@ class Parser(argparse.ArgumentParser):
     """Parser whose errors are one line that says what to type instead."""
 
     def error(self, message: str) -> NoReturn:
+        """Raise UsageError; a word that is none of the known ones is answered with the nearest."""
         bad, _, choices = message.partition(" (choose from ")
         if "invalid choice: '" in bad and choices:
             word = bad.split("'")[1]

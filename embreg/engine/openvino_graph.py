@@ -8,11 +8,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from embreg._backends import import_openvino, quiet
 from embreg._files import atomic_path, digest, home, sha256_file
+from embreg.engine.backends import import_openvino, quiet
 
 if TYPE_CHECKING:
-    from embreg._engine import Recipe
+    from embreg.engine.core import Recipe
     from embreg.models import LocalModel
 
 __all__ = ["ConversionError", "graph"]
@@ -113,7 +113,7 @@ def _keep(model: Any, folder: Path, key: dict[str, Any]) -> None:
 def _convert(local: LocalModel, config: Any, recipe: Recipe) -> Any:
     import torch
 
-    from embreg._torch import load_model
+    from embreg.engine.torch_backend import load_model
 
     openvino = import_openvino()
     model = load_model(local, config, recipe._replace(dtype="float32"), device="cpu")

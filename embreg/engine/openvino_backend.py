@@ -9,13 +9,13 @@ from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from embreg._backends import import_openvino
-from embreg._ir import graph
+from embreg.engine.backends import import_openvino
+from embreg.engine.openvino_graph import graph
 
 if TYPE_CHECKING:
     import torch
 
-    from embreg._engine import Recipe, Work
+    from embreg.engine.core import Recipe, Work
     from embreg.models import LocalModel
 
 __all__ = ["OpenVinoBackend"]
@@ -61,7 +61,7 @@ class OpenVinoBackend:
         return {k: torch.from_numpy(request.get_output_tensor(i).data) for i, k in enumerate(order)}
 
     def vocabulary(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Never needed: `embreg._backends.resolve_backend` leaves stage ``"vocab"`` to torch."""
+        """Never needed: `embreg.engine.backends.resolve_backend` leaves stage ``"vocab"`` to torch."""
         raise NotImplementedError("vocabulary embeddings are read by the torch backend")
 
     def expect(self, layers: Collection[int], work: Sequence[Work]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from embreg._command import UsageError, command, positive
+from embreg.commands.parser import UsageError, command, positive
 
 __all__ = ["add"]
 

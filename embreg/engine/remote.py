@@ -19,10 +19,10 @@ from concurrent.futures import (
 from contextlib import suppress
 from typing import Any
 
-from embreg._engine import Engine, Output, Read, Recipe, Work
-from embreg._on_worker import Task, compute, compute_here, numbers_of
 from embreg._provenance import cores
-from embreg._workers import ClusterError
+from embreg.engine.core import Engine, Output, Read, Recipe, Work
+from embreg.engine.on_worker import Task, compute, compute_here, numbers_of
+from embreg.engine.workers import ClusterError
 
 __all__ = ["spread"]
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from embreg._tables import RequestError, Table
+from embreg.streaming.tables import RequestError, Table
 
 __all__ = ["Choice", "choose"]
 

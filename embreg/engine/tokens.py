@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from embreg import pooling
 
 if TYPE_CHECKING:
-    from embreg._engine import Engine, Ids
+    from embreg.engine.core import Engine, Ids
 
 __all__ = ["read_tokens"]
 

@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from embreg import __version__, pooling
-from embreg._choice import Choice
 from embreg._files import sha256_file
-from embreg._parts import KEY
 from embreg._progress import Progress
-from embreg._space import check_settings
-from embreg._tables import Block, RequestError, Settled, Table
-from embreg._tokens import read_tokens
+from embreg.engine.space import check_settings
+from embreg.engine.tokens import read_tokens
 from embreg.serialize import serialize
+from embreg.streaming.choice import Choice
+from embreg.streaming.parts import KEY
+from embreg.streaming.tables import Block, RequestError, Settled, Table
 
 if TYPE_CHECKING:
-    from embreg._report import EmbedReport
     from embreg.embedder import TextEmbedder
+    from embreg.engine.report import EmbedReport
 
 __all__ = ["COUNTS", "Job", "column_names"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from embreg._files import digest, home
-from embreg._sqlite import LOGS, TROUBLE, connect, descriptions, last_use
+from embreg.storage.sqlite import LOGS, TROUBLE, connect, descriptions, last_use
 
 __all__ = ["SpaceFile", "leftovers", "pick", "read_space", "space_of", "spaces", "store_folder"]
 

@@ -7,8 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from embreg._spacefile import leftovers, spaces, store_folder
-from embreg._sqlite import LOGS, TROUBLE, exclusive, is_damage, last_use
+from embreg.storage.spacefile import leftovers, spaces, store_folder
+from embreg.storage.sqlite import LOGS, TROUBLE, exclusive, is_damage, last_use
 
 __all__ = ["RECENT", "Freed", "gc"]
 

@@ -11,9 +11,18 @@ from pathlib import Path
 
 from embreg._files import atomic_path
 from embreg._progress import Progress
-from embreg._row import Record
-from embreg._spacefile import SpaceFile, pick, space_of, spaces, store_folder
-from embreg._sqlite import TROUBLE, connect, descriptions, exclusive, insert, is_damage, scan, set_aside
+from embreg.storage.row import Record
+from embreg.storage.spacefile import SpaceFile, pick, space_of, spaces, store_folder
+from embreg.storage.sqlite import (
+    TROUBLE,
+    connect,
+    descriptions,
+    exclusive,
+    insert,
+    is_damage,
+    scan,
+    set_aside,
+)
 
 __all__ = ["Check", "verify"]
 

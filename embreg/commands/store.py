@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from embreg._command import Parser, UsageError, command, examples
-from embreg._quantities import age, ago, count, shown, size
+from embreg.commands.parser import Parser, UsageError, command, examples
+from embreg.storage.quantities import age, ago, count, shown, size
 
 if TYPE_CHECKING:
     from embreg.spaces import Check, SpaceFile
@@ -106,7 +106,7 @@ def _order(text: str) -> str:
 
 
 def _folder(args: argparse.Namespace) -> Path:
-    from embreg._spacefile import store_folder
+    from embreg.storage.spacefile import store_folder
 
     if args.store is not None and not args.store.expanduser().is_dir():
         raise UsageError(f"--store must be a folder, however: there is none at {args.store}")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from embreg._backends import quiet
-from embreg._fused import fuse
+from embreg.engine.backends import quiet
+from embreg.engine.fused import fuse
 
 if TYPE_CHECKING:
     import torch
 
-    from embreg._engine import Recipe, Work
+    from embreg.engine.core import Recipe, Work
     from embreg.models import LocalModel
 
 __all__ = ["TorchBackend", "load_model"]

@@ -16,7 +16,7 @@ from embreg._progress import without_widgets
 if TYPE_CHECKING:
     import torch
 
-    from embreg._engine import Recipe, Work
+    from embreg.engine.core import Recipe, Work
     from embreg.models import LocalModel
 
 __all__ = [
@@ -57,10 +57,10 @@ def load_backend(local: LocalModel, config: Any, recipe: Recipe) -> Backend:
         ``backend="openvino"`` without the extra ``cpu``.
     """
     if recipe.backend == "openvino":
-        from embreg._openvino import OpenVinoBackend
+        from embreg.engine.openvino_backend import OpenVinoBackend
 
         return OpenVinoBackend(local, config, recipe)
-    from embreg._torch import TorchBackend
+    from embreg.engine.torch_backend import TorchBackend
 
     return TorchBackend(local, config, recipe)
 

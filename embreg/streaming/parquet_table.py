@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from embreg._choice import Choice
-from embreg._tables import Block, RequestError, Settled, Table
+from embreg.streaming.choice import Choice
+from embreg.streaming.tables import Block, RequestError, Settled, Table
 
 __all__ = ["ParquetTable"]
 

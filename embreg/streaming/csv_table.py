@@ -8,10 +8,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from embreg import _cells
-from embreg._choice import Choice
 from embreg._progress import Progress
-from embreg._table_text import LONGEST, Record, TextTable
+from embreg.streaming import cells as _cells
+from embreg.streaming.choice import Choice
+from embreg.streaming.text_table import LONGEST, Record, TextTable
 
 __all__ = ["CsvTable"]
 

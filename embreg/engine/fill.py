@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embreg._progress import Progress
-from embreg._tokens import read_tokens
-from embreg._workers import workers
+from embreg.engine.tokens import read_tokens
+from embreg.engine.workers import workers
 from embreg.store import Buffer, Row
 
 if TYPE_CHECKING:
-    from embreg._engine import Engine, Output
+    from embreg.engine.core import Engine, Output
 
 __all__ = ["fill"]
 

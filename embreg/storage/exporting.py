@@ -14,9 +14,9 @@ import numpy as np
 
 from embreg._files import atomic_path
 from embreg._progress import Progress
-from embreg._row import Record, key_of
-from embreg._spacefile import SpaceFile
-from embreg._sqlite import connect, is_damage, scan
+from embreg.storage.row import Record, key_of
+from embreg.storage.spacefile import SpaceFile
+from embreg.storage.sqlite import connect, is_damage, scan
 
 __all__ = ["export", "read_texts"]
 

@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from embreg._row import Record, Row, is_whole, unpack
+from embreg.storage.row import Record, Row, is_whole, unpack
 
 __all__ = [
     "LOGS", "PATIENCE", "TROUBLE", "connect", "descriptions", "exclusive", "holds", "insert", "is_damage",

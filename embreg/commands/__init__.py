@@ -1,0 +1,1 @@
+"""The commands of ``embreg`` that have a module of their own; `embreg.cli` holds the rest."""

@@ -1,0 +1,1 @@
+"""The engine behind `embreg.TextEmbedder`: strings to token ids, batches, backends, vectors."""

@@ -1,0 +1,1 @@
+"""What is behind `embreg.store` and `embreg.spaces`: the file of a space, its rows, its upkeep."""
