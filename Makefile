@@ -61,7 +61,7 @@ lint: setup  ## style, types, and whether the pins agree
 	$(BIN)/python tools/lock.py --check
 
 unit: weights  ## unit tests and docstring examples
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 $(PYTEST_ARGS)
 
 # Warnings are errors in the package's own tests; here they would be those of Jupyter's machinery.
 nbval: weights  ## the committed notebooks give the committed outputs

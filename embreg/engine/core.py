@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -171,7 +171,12 @@ class Engine:
             from embreg.engine.remote import spread
 
             yield from spread(executor, self, work, outputs, stage)
-        elif self.recipe.device == "cpu":
+        else:
+            yield from self.compute(work, outputs, stage)
+
+    def compute(self, work: Sequence[Work], outputs: Sequence[Output], stage: str) -> Iterator[Read]:
+        """Batches that are cut already, in this process, in any order."""
+        if self.recipe.device == "cpu":
             backend = self.backend  # loaded once, before threads ask for it
             backend.expect({self.layer_index(o.layer) for o in outputs}, work)
             yield from each(lambda batch: self.read(batch, outputs, stage), work)

@@ -7,7 +7,7 @@ import platform
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,11 +15,10 @@ from importlib.metadata import PackageNotFoundError, version
 
 from embreg import __version__
 from embreg._provenance import cores
-from embreg._threads import each
 from embreg.engine.core import Engine, Output, Read, Recipe, Work, load_engine
 from embreg.engine.workers import ClusterError
 
-__all__ = ["Task", "compute", "compute_here", "numbers_of"]
+__all__ = ["Task", "compute", "numbers_of"]
 
 _ONE = threading.Lock()  # tasks of one process take turns: each of them uses all of its threads
 _IMPORTED_IN = os.getpid()
@@ -95,19 +94,8 @@ def compute(task: Task) -> tuple[list[Read], float]:
     with _ONE, _threads(task.threads):
         _ = engine.backend  # loading is not part of the pace
         started = time.perf_counter()
-        reads = list(compute_here(engine, task.work, task.outputs, task.stage))
+        reads = list(engine.compute(task.work, task.outputs, task.stage))
         return reads, time.perf_counter() - started
-
-
-def compute_here(
-    engine: Engine, work: Sequence[Work], outputs: Sequence[Output], stage: str
-) -> Iterator[Read]:
-    """Compute batches in this process, in any order."""
-    if engine.recipe.device == "cpu":
-        engine.backend.expect({engine.layer_index(o.layer) for o in outputs}, work)
-        yield from each(lambda batch: engine.read(batch, outputs, stage), work)
-    else:
-        yield from engine._ahead(work, outputs, stage)
 
 
 @lru_cache(maxsize=1)  # what holds before the first task; afterwards OpenVINO may be this process's own

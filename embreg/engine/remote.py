@@ -21,7 +21,7 @@ from typing import Any
 
 from embreg._provenance import cores
 from embreg.engine.core import Engine, Output, Read, Recipe, Work
-from embreg.engine.on_worker import Task, compute, compute_here, numbers_of
+from embreg.engine.on_worker import Task, compute, numbers_of
 from embreg.engine.workers import ClusterError
 
 __all__ = ["spread"]
@@ -99,7 +99,7 @@ def spread(
             RuntimeWarning,
             stacklevel=2,
         )
-        yield from compute_here(engine, lost, outputs, stage)
+        yield from engine.compute(lost, outputs, stage)
 
 
 class _Crew:
