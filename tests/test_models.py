@@ -562,7 +562,7 @@ def test_hub_repository_with_remote_code(hub: tuple[str, dict[str, bytes]], tmp_
 def test_hub_that_does_not_answer(tmp_path: Path) -> None:
     said = ask_hub(tmp_path, "http://127.0.0.1:9", SHOW)
     assert "WeightsUnavailable: cannot get someone/something at revision main from the hub" in said
-    assert "HF_ENDPOINT" in said and "embreg models list" in said
+    assert "HF_ENDPOINT" in said and "embreg models ls" in said
 
 
 def test_hub_steps_in_for_the_registry_and_is_verified(
