@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from embreg import TextEmbedder
+from embreg.engine.backends import quiet
 
-__all__ = ["SHORT", "Plain", "has_backends", "ours", "quiet_libraries", "sentence_transformer"]
+__all__ = ["SHORT", "Plain", "has_backends", "ours", "sentence_transformer"]
 
 SHORT = {"float32": "fp32", "bfloat16": "bf16"}
 """Names of dtypes as the tables write them."""
@@ -35,22 +35,6 @@ def ours(model: str, dtype: str, device: str, *, backend: str = "auto", store: A
     """Build this engine; without a store it computes everything anew in each call."""
     extra: dict[str, Any] = {"backend": backend} if has_backends() else {}
     return _Resident(model, dtype=dtype, device=device, store=store, **extra)  # type: ignore[arg-type]
-
-
-@contextmanager
-def quiet_libraries() -> Iterator[None]:
-    """Keep bars and reports of loaded weights out of the tables."""
-    from transformers.utils import logging
-
-    bar, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bar:
-            logging.enable_progress_bar()
 
 
 def sentence_transformer(
@@ -77,7 +61,7 @@ def sentence_transformer(
         import torch
 
         options["dtype"] = getattr(torch, dtype)
-    with quiet_libraries():
+    with quiet():
         encoder = Transformer(
             str(folder),
             max_seq_length=max(512, longest),
@@ -105,7 +89,7 @@ class Plain:
         from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, AutoTokenizer
 
         self.device = device
-        with quiet_libraries():
+        with quiet():
             config: Any = AutoConfig.from_pretrained(folder, trust_remote_code=False)
             auto: Any = AutoModelForTextEncoding if "t5" in config.model_type else AutoModel
             self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from benchmarks._tables import KEPT, fast, times, verdict
+from benchmarks._tables import KEPT, fast, times, verdict_of
 
 __all__ = ["facts_of"]
 
@@ -122,7 +122,7 @@ def _length_facts(lengths: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         "kept_model": _fact(lengths["model"], lengths["model"]),
     }
     met = kept["embreg"]["value"] >= KEPT
-    facts["kept_verdict"] = _fact(met, f"target ≥ {100 * KEPT:.0f} %: {verdict(met)}")
+    facts["kept_verdict"] = _fact(met, f"target ≥ {100 * KEPT:.0f} %: {verdict_of(kept['embreg'], KEPT)}")
     return facts
 
 

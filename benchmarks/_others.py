@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks._contenders import Plain, quiet_libraries, sentence_transformer
+from benchmarks._contenders import Plain, sentence_transformer
+from embreg.engine.backends import quiet
 
 __all__ = ["OTHERS", "Other", "Unavailable"]
 
@@ -121,7 +122,7 @@ def _export(model: Any, path: str) -> None:
     names = ["input_ids", "attention_mask"]
     example = (torch.ones(2, 9, dtype=torch.long), torch.ones(2, 9, dtype=torch.long))
     free = {n: {0: "rows", 1: "tokens"} for n in [*names, "hidden"]}
-    with warnings.catch_warnings(), quiet_libraries():
+    with warnings.catch_warnings(), quiet():
         warnings.simplefilter("ignore")
         try:
             torch.onnx.export(
@@ -141,7 +142,7 @@ def _ctranslate2(folder: Path, longest: int) -> Callable[[list[str]], np.ndarray
     with tempfile.TemporaryDirectory() as made:
         target = str(Path(made) / "model")
         try:
-            with quiet_libraries():
+            with quiet():
                 converters.TransformersConverter(str(folder)).convert(target)
         except Exception as error:
             raise Unavailable(f"its converter: {error}") from error
