@@ -1,165 +1,236 @@
-"""Baselines and controls beside the MLP head: boosted trees, ridge on squares, nearest neighbours.
-
-Each takes ``(X_train, Y_train, X_val, Y_val, X_test)`` with Y of shape (n, t) and gives the
-predictions of shape (n_test, t) and what was chosen on the validation rows, target by target.
-"""
+"""Baselines beside the MLP head, each from a library and each tuned on validation rows like the head."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from os import cpu_count
+import numbers
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
-__all__ = ["BASELINES", "knn", "ridge_squares", "xgboost"]
+from embreg._scaling import spread
+from embreg.training.baseline_rows import Features, Rows, hold_out, validation
+from embreg.training.baseline_search import Found, search
+from embreg.training.baseline_table import BASELINES, Baseline, look_up, read_grid
 
-Chosen = list[dict[str, Any]]
-
-
-def ridge_squares(
-    X: np.ndarray, Y: np.ndarray, X_val: np.ndarray, Y_val: np.ndarray, X_test: np.ndarray
-) -> tuple[np.ndarray, Chosen]:
-    """Ridge on (x, x²): exact on additive quadratics such as Sphere, whatever the dimension.
-
-    The control behind the question whether high dimension or the head is what hurts φ_trad. The
-    penalty is chosen by leave-one-out on the training rows, per target.
-
-    Parameters
-    ----------
-    X, X_val, X_test : ndarray of shape (rows, d)
-        Training, validation and test rows.
-    Y, Y_val : ndarray of shape (rows, t)
-
-    Returns
-    -------
-    predictions : ndarray of shape (n_test, t), in units of Y
-    chosen : list of t dicts
-        ``alpha`` of each target. The validation rows are not used.
-
-    Examples
-    --------
-    >>> x = np.linspace(-1, 1, 12)[:, None]
-    >>> out, _ = ridge_squares(x[:8], x[:8] ** 2, x[8:10], x[8:10] ** 2, x[10:])
-    >>> bool(np.allclose(out, x[10:] ** 2, atol=1e-3))
-    True
-    """
-    from sklearn.linear_model import RidgeCV
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import FunctionTransformer, StandardScaler
-
-    squares = FunctionTransformer(_with_squares)
-    alphas = np.logspace(-6, 4, 21)
-    model = make_pipeline(squares, StandardScaler(), RidgeCV(alphas=alphas, alpha_per_target=True))
-    shift, scale = Y.mean(0), Y.std(0)
-    scale = np.where(scale > 0, scale, 1.0)
-    model.fit(X, (Y - shift) / scale)
-    predicted = model.predict(X_test).reshape(len(X_test), -1) * scale + shift
-    return predicted, [{"alpha": float(a)} for a in np.broadcast_to(model[-1].alpha_, Y.shape[1])]
+__all__ = ["BASELINES", "Baseline", "Tuned", "baseline"]
 
 
-def knn(
-    X: np.ndarray, Y: np.ndarray, X_val: np.ndarray, Y_val: np.ndarray, X_test: np.ndarray
-) -> tuple[np.ndarray, Chosen]:
-    """Mean of the k nearest training rows in standardised coordinates; k by validation error.
+def baseline(name: str, *, grid: Any = None, random_state: Any = 0) -> Tuned:
+    """Baseline by name, tuned on its grid or on another.
 
     Parameters
     ----------
-    X, X_val, X_test : ndarray of shape (rows, d)
-        Training, validation and test rows.
-    Y, Y_val : ndarray of shape (rows, t)
+    name : str
+        One of `BASELINES`.
+    grid : sequence of dict, or dict of sequences, optional
+        Points to try instead of ``BASELINES[name].grid``, or values whose combinations are.
+    random_state : int, RandomState or None
+        Of the held-out rows and of forests and boosted trees.
 
     Returns
     -------
-    predictions : ndarray of shape (n_test, t), in units of Y
-    chosen : list of t dicts
-        ``k`` of each target, the smallest of those with the least error.
-
-    Examples
-    --------
-    >>> x = np.arange(12.0)[:, None]
-    >>> out, chosen = knn(x[:8], x[:8], x[8:10], x[8:10], x[10:])
-    >>> out.ravel().tolist(), chosen
-    ([7.0, 7.0], [{'k': 1}])
-    """
-    from sklearn.neighbors import KNeighborsRegressor
-    from sklearn.preprocessing import StandardScaler
-
-    scaler = StandardScaler().fit(X)
-    A, B, C = (scaler.transform(v) for v in (X, X_val, X_test))
-    grid = [k for k in (1, 2, 3, 5, 8, 13, 21) if k <= len(X)]
-    models = [KNeighborsRegressor(k).fit(A, Y) for k in grid]
-    errors = np.array([((m.predict(B).reshape(Y_val.shape) - Y_val) ** 2).mean(0) for m in models])
-    best = errors.argmin(0)
-    tests = np.stack([m.predict(C).reshape(len(C), -1) for m in models])
-    return tests[best, :, np.arange(Y.shape[1])].T, [{"k": grid[b]} for b in best]
-
-
-def xgboost(
-    X: np.ndarray, Y: np.ndarray, X_val: np.ndarray, Y_val: np.ndarray, X_test: np.ndarray
-) -> tuple[np.ndarray, Chosen]:
-    """Boosted trees, stopped early on the validation rows; depth chosen there as well.
-
-    Parameters
-    ----------
-    X, X_val, X_test : ndarray of shape (rows, d)
-        Training, validation and test rows.
-    Y, Y_val : ndarray of shape (rows, t)
-
-    Returns
-    -------
-    predictions : ndarray of shape (n_test, t), in units of Y
-    chosen : list of t dicts
-        ``max_depth`` and number of ``trees`` of each target.
+    Tuned
 
     Raises
     ------
-    ImportError
-        XGBoost is not installed.
+    ValueError
+        An unknown name.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(60, 30))
+    >>> y = (X**2).sum(1)
+    >>> bool(baseline("ridge_squares").fit(X[:50], y[:50]).score(X[50:], y[50:]) > 0.5)
+    False
+    >>> baseline("knn", grid={"n_neighbors": [3]}).fit(X, y).best_params_
+    {'n_neighbors': 3}
+    """
+    look_up(name)
+    return Tuned(name, grid=grid, random_state=random_state)
+
+
+class Tuned(RegressorMixin, BaseEstimator):
+    """A baseline, with the point of its grid that has the smallest squared error on validation rows.
+
+    y is standardised on the training rows, and X where the model needs it. Each column of y gets its
+    own winner, and is fitted as if it were alone.
+
+    Parameters
+    ----------
+    name, grid, random_state
+        As for `baseline`.
+
+    Attributes
+    ----------
+    best_params_ : dict, or list of dict when y has several columns
+        The winning point, and what the library found besides: ``trees`` of boosted trees, ``alpha`` of
+        Bayesian ridge (its noise's precision over its weights'), ``converged`` and ``at_bounds`` of a
+        Gaussian process. Empty for a target that is constant on the training rows: that constant is
+        predicted, and nothing is tuned.
+    tried_ : DataFrame
+        One row per target and point: ``target``, the point, what the library found, and ``val_mse`` in
+        squared standard deviations of y. It is missing for a constant target and for a point that does
+        not apply: more neighbours than rows, or a length scale per feature where these are too many.
+    grid_ : tuple of dict
+        Every point, also those that do not apply.
+    y_mean_, y_scale_ : ndarray of shape (t,)
+        What y is shifted and divided by; the scale of a constant target is 0.
+    models_ : list of (list of int, estimator)
+        The library's fitted estimators, and the columns of y that each predicts, on scaled features and
+        in scaled units.
+    n_features_in_ : int
+
+    Notes
+    -----
+    A Gaussian process has a length scale per feature or one for all, whichever predicts better, and
+    always one with more than 100 features, or where the gradient by length scales (n x n x d numbers)
+    is over 1 GiB; ``best_params_["length_scales"]`` tells. ``at_bounds`` counts hyper-parameters at the
+    end of their range: on a function without noise the variance of the noise is one. It takes at most
+    2000 training rows.
+
+    Ridge and nearest neighbours are fitted to all targets at once; everything else to one target in one
+    thread, as many threads as there are cores.
 
     Examples
     --------
     >>> rng = np.random.default_rng(0)
-    >>> x = rng.normal(size=(60, 2)); y = x[:, :1]
-    >>> out, chosen = xgboost(x[:40], y[:40], x[40:50], y[40:50], x[50:])
-    >>> out.shape, sorted(chosen[0])
-    ((10, 1), ['max_depth', 'trees'])
+    >>> X = rng.normal(size=(80, 3)); Y = np.column_stack([X[:, 0], X[:, 1] ** 2])
+    >>> model = Tuned("ridge_squares").fit(X, Y)
+    >>> model.score(X, Y) > 0.999, len(model.best_params_), len(model.tried_)
+    (True, 2, 50)
     """
-    try:
-        from xgboost import XGBRegressor
-    except ImportError as error:
-        raise ImportError("boosted trees need XGBoost: pip install 'embreg[boosting]'") from error
 
-    def one(t: int) -> tuple[np.ndarray, dict[str, Any]]:
-        shift, scale = Y[:, t].mean(), Y[:, t].std() or 1.0
-        best: tuple[float, Any, int] | None = None
-        for depth in (3, 6):
-            model = XGBRegressor(
-                n_estimators=500, learning_rate=0.1, max_depth=depth, subsample=0.8, colsample_bytree=0.8,
-                early_stopping_rounds=30, tree_method="hist", max_bin=64, n_jobs=1, random_state=0,
-            )  # fmt: skip
-            held_out = [(X_val, (Y_val[:, t] - shift) / scale)]
-            model.fit(X, (Y[:, t] - shift) / scale, eval_set=held_out, verbose=False)
-            if best is None or model.best_score < best[0]:
-                best = (model.best_score, model, depth)
-        assert best is not None
-        predicted = best[1].predict(X_test).astype(float) * scale + shift
-        return predicted, {"max_depth": best[2], "trees": best[1].best_iteration + 1}
+    def __init__(self, name: str, *, grid: Any = None, random_state: Any = 0) -> None:
+        self.name = name
+        self.grid = grid
+        self.random_state = random_state
 
-    # One thread per target: on a few hundred rows XGBoost's own threads only wait for each other.
-    with ThreadPoolExecutor(cpu_count() or 1) as pool:
-        results = list(pool.map(one, range(Y.shape[1])))
-    return np.stack([r[0] for r in results], axis=1), [r[1] for r in results]
+    def fit(self, X: Any, y: Any, *, X_val: Any = None, y_val: Any = None) -> Tuned:
+        """Try every point.
 
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+        y : array-like of shape (n,) or (n, t)
+        X_val, y_val : array-like, optional
+            Validation rows, y_val with as many columns as y; without them a tenth of the rows is held
+            out.
 
-def _with_squares(X: np.ndarray) -> np.ndarray:
-    return np.hstack([X, X**2])
+        Raises
+        ------
+        ValueError
+            An unknown name, a bad grid, NaN or infinite values, fewer than two training rows, more than
+            the baseline takes, validation rows that do not fit.
+        FloatingPointError
+            No point of a target had a finite validation error.
+        ImportError
+            The library is not installed.
+        """
+        spec = look_up(self.name)
+        X, y = validate_data(
+            self, X, y, multi_output=True, y_numeric=True, dtype=np.float64, ensure_min_samples=2
+        )
+        rng = check_random_state(self.random_state)
+        if X_val is None and y_val is None:
+            X, X_val, y, y_val = hold_out(X, y, rng)
+        else:
+            X_val, y_val = validation(self, X_val, y_val, y.shape[1:])
+        if spec.largest is not None and len(X) > spec.largest:
+            raise ValueError(
+                f"{self.name} takes at most {spec.largest} training rows, however: n={len(X)}; fit it to a "
+                "sample of them, or use another baseline"
+            )
+        self.grid_ = read_grid(self.name, self.grid)
+        self.one_target_ = y.ndim == 1
+        # Column by column in memory: sums are rounded as for one target alone, and trees break ties by that.
+        Y, Y_val = (np.asfortranarray(v, dtype=float).reshape(len(v), -1, order="F") for v in (y, y_val))
+        self.y_scale_ = spread(Y)
+        self.y_mean_ = np.where(self.y_scale_ > 0, Y.mean(0), Y[0])
+        varying = np.flatnonzero(self.y_scale_ > 0)
+        self.features_ = Features.learn(X, spec.features)
+        with np.errstate(over="ignore"):  # then no point has a finite error, which is said
+            Y, Y_val = (((v - self.y_mean_) / np.where(self.y_scale_ > 0, self.y_scale_, 1.0))[:, varying]
+                        for v in (Y, Y_val))  # fmt: skip
+        rows = Rows(self.features_(X), Y, self.features_(X_val), Y_val)
+        usable = [p for p, point in enumerate(self.grid_) if spec.applies(point, *X.shape)]
+        if not usable:
+            raise ValueError(
+                f"a grid must have a point that applies to n={len(X)} rows of {X.shape[1]} features, "
+                f"however: got {self.grid_}"
+            )
+        seed = self.random_state
+        seed = int(seed) if isinstance(seed, numbers.Integral) else int(rng.randint(2**31 - 1))
+        found = Found(np.empty((0, len(usable))), [])
+        if len(varying):
+            found = search(spec, [self.grid_[p] for p in usable], rows, seed, self.name)
+        self._keep(found, usable, varying)
+        return self
 
+    def _keep(self, found: Found, usable: list[int], varying: np.ndarray) -> None:
+        if lost := varying[~np.isfinite(found.errors).any(1)].tolist():
+            raise FloatingPointError(
+                f"a point of the grid must have a finite validation error, however: targets {lost} have "
+                "none; look for outliers in X_val and y_val"
+            )
+        t = len(self.y_scale_)
+        about: list[list[dict[str, Any]]] = [[{"val_mse": np.nan} for _ in self.grid_] for _ in range(t)]
+        best: list[dict[str, Any]] = [{} for _ in range(t)]
+        for row, column in enumerate(varying):
+            for i, p in enumerate(usable):
+                about[column][p] = {**found.facts[row][i], "val_mse": found.errors[row, i]}
+            winner = int(found.winners()[row])
+            best[column] = {**self.grid_[usable[winner]], **found.facts[row][winner]}
+        tried = pd.DataFrame(
+            {"target": c, **point, **about[c][p]} for c in range(t) for p, point in enumerate(self.grid_)
+        )
+        self.tried_ = tried[[*tried.columns.drop("val_mse"), "val_mse"]]
+        self.best_params_ = best[0] if self.one_target_ else best
+        self.models_ = [(varying[columns].tolist(), model) for columns, model in found.models]
 
-BASELINES: dict[str, Callable[..., tuple[np.ndarray, Chosen]]] = {
-    "xgboost": xgboost,
-    "ridge_squares": ridge_squares,
-    "knn": knn,
-}
-"""Every baseline by name."""
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """Prediction in the units of y.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+        return_std : bool
+            Also the standard deviation of an observation, noise included.
+
+        Returns
+        -------
+        ndarray of shape (n,), or (n, t) when fitted on several targets, float64
+            With `return_std` a tuple of two.
+
+        Raises
+        ------
+        ValueError
+            `return_std` from a baseline that has none.
+        """
+        check_is_fitted(self, "models_")
+        if return_std and not look_up(self.name).has_std:
+            able = tuple(name for name, spec in BASELINES.items() if spec.has_std)
+            raise ValueError(
+                f"return_std must be asked of one of {able}, however: got {self.name!r}; for intervals "
+                "around any model see embreg.conformal"
+            )
+        Z = self.features_(validate_data(self, X, reset=False, dtype=np.float64))
+        mean, std = np.zeros((2, len(Z), len(self.y_scale_)))
+        for columns, model in self.models_:
+            if return_std:
+                mean[:, columns[0]], std[:, columns[0]] = model.predict(Z, return_std=True)
+            else:
+                mean[:, columns] = model.predict(Z).reshape(len(Z), -1)
+        mean, std = mean * self.y_scale_ + self.y_mean_, std * self.y_scale_
+        if self.one_target_:
+            mean, std = mean[:, 0], std[:, 0]
+        return (mean, std) if return_std else mean
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        tags.non_deterministic = self.random_state is None
+        tags.regressor_tags.poor_score = self.name == "mean"
+        return tags

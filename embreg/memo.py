@@ -24,8 +24,7 @@ __all__ = ["array_digest", "memoize"]
 
 # Every module that a fit runs through; what makes the features and targets shows in their digests.
 _SOURCES = (
-    "_bank.py", "_scaling.py", "_task.py", "baselines.py", "experiment.py", "features.py", "head.py",
-    "metrics.py",
+    "_fit.py", "_scaling.py", "_task.py", "baselines.py", "features.py", "head.py", "metrics.py", "training",
 )  # fmt: skip
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "xgboost", "xgboost-cpu")
 
@@ -111,10 +110,17 @@ def _read(path: Path) -> Any:
         return None
 
 
+def _files(path: Path) -> list[Path]:
+    return sorted(path.glob("*.py")) if path.is_dir() else [path]
+
+
 @lru_cache(maxsize=1)
 def _code() -> dict[str, str]:
     folder = Path(__file__).parent
-    sources = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in _SOURCES}
+    files = [path for name in _SOURCES for path in _files(folder / name)]
+    sources = {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
+    }
     libraries = {}
     for name in _LIBRARIES:
         with suppress(PackageNotFoundError):  # most of them are extras

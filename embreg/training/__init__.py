@@ -1,0 +1,1 @@
+"""Behind `embreg.head` and `embreg.baselines`: training MLPs side by side, and the grids of the baselines."""
