@@ -10,12 +10,12 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-__all__ = ["commit", "cores", "machine", "versions"]
+__all__ = ["commit", "cores", "machine", "package_commit", "versions"]
 
 # Packages whose version can move a number or a figure.
 _PACKAGES = (
-    "embreg", "cma", "matplotlib", "numpy", "openvino", "pandas", "papermill", "scikit-learn", "scipy",
-    "tokenizers", "torch", "transformers", "xgboost", "xgboost-cpu",
+    "embreg", "cma", "mapie", "matplotlib", "numpy", "openvino", "pandas", "papermill", "scikit-learn",
+    "scipy", "statsmodels", "tokenizers", "torch", "transformers", "xgboost", "xgboost-cpu",
 )  # fmt: skip
 
 
@@ -44,6 +44,14 @@ def commit(root: Path) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return head + ("+changes" if changes else "")
+
+
+@lru_cache(maxsize=1)
+def package_commit() -> str | None:
+    """Commit of the package's own checkout; None when it is installed without one."""
+    root = Path(__file__).resolve().parents[1]
+    # A package inside an environment must not take the commit of the project around it.
+    return commit(root) if (root / ".git").exists() else None
 
 
 def _git(root: Path, *command: str) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from typing import Any, Literal
@@ -11,89 +10,13 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from embreg._features import embed, traditional
+from embreg._features import embed, features_of
+from embreg._fit import check_head, fit_and_score, heads
 from embreg._progress import Progress
-from embreg.memo import array_digest, memoize
+from embreg._task import Split, split_rows
+from embreg.representation import TRADITIONAL, Representation
 
-__all__ = ["TRADITIONAL", "Representation", "Suite", "compare", "fit_and_score"]
-
-_STYLES = ("json", "pairs", "values")
-
-
-@dataclass(frozen=True)
-class Representation:
-    """A way to turn rows into vectors; ``model=None`` is φ_trad.
-
-    Parameters
-    ----------
-    label : str
-        Name in records and figures.
-    model : str or None
-        As for `TextEmbedder`.
-    style, decimals : str, int
-        As for `serialize`.
-    pooling, layer, stage, weights, dtype : as for `TextEmbedder`
-
-    Examples
-    --------
-    >>> Representation.of("flan-t5-small-titles").style
-    'json'
-    >>> Representation.of("all-MiniLM-L6-v2:values:2").decimals
-    2
-    """
-
-    label: str
-    model: str | None = None
-    style: Literal["json", "pairs", "values"] = "json"
-    decimals: int = 4
-    pooling: str = "mean"
-    layer: int = -1
-    stage: Literal["forward", "vocab"] = "forward"
-    weights: Literal["pretrained", "random"] = "pretrained"
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-
-    @classmethod
-    def of(cls, text: str, **settings: Any) -> Representation:
-        """From ``model``, ``model:style`` or ``model:style:decimals``, as notebooks write it.
-
-        Raises
-        ------
-        ValueError
-            No model, an unknown style, decimals that are no number, or more parts than three.
-        """
-        parts = text.split(":")
-        good = parts[0] and parts[1:2] in ([], *([s] for s in _STYLES))
-        if not good or len(parts) > 3 or (len(parts) == 3 and not parts[2].isdecimal()):
-            raise ValueError(
-                f"a representation is written model[:style[:decimals]] with style one of {_STYLES}, "
-                f"however: got {text!r}"
-            )
-        if len(parts) > 1:
-            settings["style"] = parts[1]
-        if len(parts) > 2:
-            settings["decimals"] = int(parts[2])
-        return cls(**{"label": parts[0], "model": parts[0], **settings})
-
-    def strings(self, rows: Any) -> list[str]:
-        """The strings that the model reads."""
-        from embreg.serialize import serialize
-
-        return serialize(rows, style=self.style, decimals=self.decimals)
-
-    def embedder(self) -> Any:
-        """The `TextEmbedder` of this representation."""
-        from embreg.embedder import TextEmbedder
-
-        if self.model is None:
-            raise ValueError(f"{self.label} has no language model")
-        return TextEmbedder(
-            self.model, pooling=self.pooling, layer=self.layer, stage=self.stage, weights=self.weights,
-            dtype=self.dtype,
-        )  # fmt: skip
-
-
-TRADITIONAL = Representation("φ_trad")
-"""Numbers scaled, categories one-hot, no language model."""
+__all__ = ["TRADITIONAL", "Representation", "Suite", "compare", "fit_and_score", "heads"]
 
 
 @dataclass(frozen=True)
@@ -112,7 +35,7 @@ class Suite:
     Examples
     --------
     >>> Suite("paper", shift=4.0).label
-    'paper, shifted'
+    'paper, shift 4'
     """
 
     variant: Literal["paper", "coco"] = "paper"
@@ -122,7 +45,7 @@ class Suite:
     @property
     def label(self) -> str:
         """Name in records and figures."""
-        return f"{self.variant}, shifted" if self.shift else self.variant
+        return f"{self.variant}, shift {self.shift:g}" if self.shift else self.variant
 
     def targets(
         self, dof: int, n_samples: int, seed: int
@@ -142,13 +65,14 @@ def compare(
     dofs: Sequence[int],
     seeds: Sequence[int],
     n_samples: int = 500,
+    n_test: int | None = None,
     heads: Mapping[str, Sequence[str]] | None = None,
     mlp: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
-    """Fit every head on every representation of every suite; one row per function and seed.
+    """Fit every head on every representation of every suite; one row per task and seed.
 
     Points, splits and initial weights depend on the seed alone, so that any two rows that agree in
-    suite, function, dof and seed are a pair. Points of one dof and seed are embedded once for all
+    suite, task, dof and seed are a pair. Points of one dof and seed are embedded once for all
     suites, and representations that differ in pooling and layer alone share a forward pass.
 
     Parameters
@@ -159,6 +83,9 @@ def compare(
     dofs, seeds : sequence of int
     n_samples : int
         Points per function, split 8-1-1.
+    n_test : int, optional
+        This many further points are the test rows, the same for every `n_samples`, which are then split
+        8-1 into training and validation; fewer samples are the first of more.
     heads : mapping, optional
         Representation label to head names (``"mlp"`` or one of `baselines.BASELINES`); a label that
         is absent gets ``["mlp"]``.
@@ -168,12 +95,14 @@ def compare(
     Returns
     -------
     DataFrame
-        Where: ``suite, function, dof, seed``. What: ``representation, model, style, decimals, pooling,
-        layer, stage, weights, dtype`` (the one computed in; all but the first are missing for φ_trad),
-        ``head, n_samples``. Scores on the test rows: ``kendall_tau, pearson, mse, mae, r2, constant``
-        (see `metrics.score_all`). About the fit: ``width`` of the features, ``chosen`` on the
-        validation rows, ``fit_seconds`` per target. About the strings: ``tokens_per_row, unk_rate,
-        truncated``.
+        Where: ``suite, variant, shift, task, dof, seed``. What: ``representation, model, style, decimals,
+        pooling, layer, stage, weights, dtype`` (the one computed in; missing without a language model),
+        ``control, head, n_samples``. Scores on the test rows: ``kendall_tau, pearson, mse, mae, r2,
+        constant`` (see `metrics.score_all`), and the same on the validation rows, where the configuration
+        was chosen: ``val_kendall_tau, val_pearson, val_mse, val_mae, val_r2, val_constant``. About the fit:
+        ``width`` of the features, ``chosen`` on the validation rows, ``fit_seconds`` per target. About
+        the strings: ``tokens_per_row, unk_rate, truncated``, and ``embed_seconds``, the representation's
+        share of the forward passes of this call.
 
     Raises
     ------
@@ -196,100 +125,35 @@ def compare(
     cells = [(d, s) for s in seeds for d in dofs]
     with Progress("comparing", len(cells) * len(representations)) as bar:
         for dof, seed in cells:
-            data = [(suite.label, *suite.targets(dof, n_samples, seed)) for suite in suites]
-            # Every suite has these rows.
-            embedded = embed(representations, data[0][2])
+            data = [(suite, *suite.targets(dof, n_samples + (n_test or 0), seed)) for suite in suites]
+            rows = data[0][2]  # every suite has these
+            parts = split_rows(n_samples, seed) if n_test is None else _nested(n_samples, n_test)
+            embedded = embed(representations, rows, seed)
             for rep in representations:
-                features, about = embedded[rep]
-                for (suite, names, rows, Y), head in product(data, heads[rep.label]):
-                    scores = fit_and_score(features, rows, Y, head=head, seed=seed, mlp=mlp)
+                vectors, about = embedded[rep]
+                features = features_of(rep, vectors, rows, parts.train, seed)
+                for (suite, names, _, Y), head in product(data, heads[rep.label]):
+                    scores = fit_and_score(features, rows, Y, head=head, seed=seed, mlp=mlp, parts=parts)
+                    place = {"suite": suite.label, "variant": suite.variant, "shift": suite.shift}
                     for name, score in zip(names, scores, strict=True):
-                        place = {"suite": suite, "function": name, "dof": dof, "seed": seed}
-                        records.append({**place, **_describe(rep), "head": head, "n_samples": n_samples,
-                                        **score, **about})  # fmt: skip
+                        records.append({**place, "task": name, "dof": dof, "seed": seed, **_describe(rep),
+                                        "head": head, "n_samples": n_samples, **score, **about})  # fmt: skip
                 bar.advance(1)
     return pd.DataFrame(records)
 
 
-def fit_and_score(
-    features: np.ndarray | None,
-    rows: pd.DataFrame,
-    Y: np.ndarray,
-    *,
-    head: str = "mlp",
-    seed: int = 0,
-    mlp: Mapping[str, Any] | None = None,
-) -> list[dict[str, Any]]:
-    """Train on 80 % of the rows, choose on 10 %, score on 10 %, for every column of Y.
-
-    Parameters
-    ----------
-    features : ndarray of shape (n, d), or None
-        None is φ_trad, learned on the training rows.
-    rows : DataFrame of n rows
-    Y : ndarray of shape (n, t)
-    head : str
-    seed : int
-        Of the split and of the head.
-    mlp : mapping, optional
-        Parameters of `MLPHead`.
-
-    Returns
-    -------
-    list of dict
-        Per column: every metric on the test rows, ``width``, ``chosen``, ``fit_seconds``.
-
-    Raises
-    ------
-    ValueError
-        An unknown head; rows, features and Y of different length.
-    """
-    from embreg.tasks import split_rows
-
-    _check_head(head)
-    lengths = len(rows), len(Y), len(Y) if features is None else len(features)
-    if len(set(lengths)) > 1:
-        raise ValueError(f"rows, Y and features must be equally long, however: {lengths}")
-    parts = split_rows(len(Y), seed)
-    if features is None:
-        features = traditional(rows, parts.train)
-    key = {
-        "features": array_digest(features),
-        "targets": array_digest(Y),
-        "head": head,
-        "seed": seed,
-        "mlp": dict(mlp or {}) if head == "mlp" else None,
-        "precision": _precision(mlp) if head == "mlp" else None,
-    }
-    return memoize(key, lambda: list(_fit(np.asarray(features), Y, parts, head, seed, mlp or {})))
-
-
-def _fit(
-    X: np.ndarray, Y: np.ndarray, parts: Any, head: str, seed: int, mlp: Mapping[str, Any]
-) -> Iterator[dict[str, Any]]:
-    from embreg.baselines import BASELINES
-    from embreg.head import MLPHead
-    from embreg.metrics import score_all
-
-    started = time.perf_counter()
-    train, val, test = parts
-    chosen: Any
-    if head == "mlp":
-        model = MLPHead(**{"random_state": seed, **mlp})
-        model.fit(X[train], Y[train], X_val=X[val], y_val=Y[val])
-        predicted, chosen = model.predict(X[test]), model.best_params_
-    else:
-        predicted, chosen = BASELINES[head](X[train], Y[train], X[val], Y[val], X[test])
-    seconds = (time.perf_counter() - started) / Y.shape[1]
-    for t in range(Y.shape[1]):
-        yield {**score_all(Y[test, t], predicted[:, t]), "width": X.shape[1], "chosen": str(chosen[t]),
-               "fit_seconds": round(seconds, 4)}  # fmt: skip
+def _nested(n_samples: int, n_test: int) -> Split:
+    """The first `n_test` rows test; of the others every ninth validates, so that fewer are part of more."""
+    rest = np.arange(n_test, n_test + n_samples)
+    ninth = np.arange(n_samples) % 9 == 8
+    return Split(rest[~ninth], rest[ninth], np.arange(n_test))
 
 
 def _describe(rep: Representation) -> dict[str, Any]:
     fields = {"representation": rep.label, **asdict(rep)}
-    del fields["label"]
-    return fields if rep.model else {k: v if k == "representation" else None for k, v in fields.items()}
+    del fields["label"], fields["width"]
+    kept = fields if rep.model else {k: v if k == "representation" else None for k, v in fields.items()}
+    return {**kept, "control": rep.control}
 
 
 def _check(
@@ -312,18 +176,5 @@ def _check(
                 f"heads of {label!r} must be a list of at least one name, however: got {names!r}"
             )
         for name in names:
-            _check_head(name)
+            check_head(name)
     MLPHead(**(mlp or {}))
-
-
-def _check_head(head: str) -> None:
-    from embreg.baselines import BASELINES
-
-    if head != "mlp" and head not in BASELINES:
-        raise ValueError(f"head must be 'mlp' or one of {tuple(BASELINES)}, however: got {head!r}")
-
-
-def _precision(mlp: Mapping[str, Any] | None) -> str:
-    from embreg.engine.backends import resolve_dtype
-
-    return resolve_dtype((mlp or {}).get("precision", "auto"), "cpu")

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from embreg.stats import Interval, mean_interval, paired_interval
 
-__all__ = ["differences", "falls", "mean_of", "say", "select"]
+__all__ = [
+    "bound",
+    "differences",
+    "falls",
+    "mean_difference",
+    "mean_of",
+    "paired",
+    "say",
+    "select",
+    "task_correlation",
+]
 
 
 def select(records: pd.DataFrame, representation: str, head: str = "mlp", **where: Any) -> pd.DataFrame:
@@ -42,7 +53,7 @@ def differences(
     by: str = "dof",
     value: str = "kendall_tau",
 ) -> pd.DataFrame:
-    """Paired mean of a − b for each value of `by`, with the share of functions where a is ahead.
+    """Paired mean of a − b for each value of `by`, with the share of tasks where a is ahead.
 
     Parameters
     ----------
@@ -54,12 +65,12 @@ def differences(
     Returns
     -------
     DataFrame
-        `by`, ``difference, low, high, ahead``: ``ahead`` is the share of functions whose average over
+        `by`, ``difference, low, high, ahead``: ``ahead`` is the share of tasks whose average over
         seeds is higher under a.
 
     Examples
     --------
-    >>> t = pd.DataFrame({"representation": ["u", "v"], "head": "mlp", "dof": 5, "function": "f", "seed": 0,
+    >>> t = pd.DataFrame({"representation": ["u", "v"], "head": "mlp", "dof": 5, "task": "f", "seed": 0,
     ...                   "kendall_tau": [0.5, 0.4]})
     >>> differences(t, ("u", "mlp"), ("v", "mlp")).difference.item()
     0.1
@@ -68,7 +79,7 @@ def differences(
     for level in sorted(records[by].unique()):
         left, right = (select(records, *side, **{by: level}) for side in (a, b))
         d = paired_interval(left, right, value)
-        means = left.groupby("function")[value].mean() - right.groupby("function")[value].mean()
+        means = left.groupby("task")[value].mean() - right.groupby("task")[value].mean()
         rows.append(
             {
                 by: level,
@@ -88,7 +99,7 @@ def falls(
 
     Examples
     --------
-    >>> t = pd.DataFrame({"representation": "u", "head": "mlp", "dof": [5, 9], "function": "f", "seed": 0,
+    >>> t = pd.DataFrame({"representation": "u", "head": "mlp", "dof": [5, 9], "task": "f", "seed": 0,
     ...                   "kendall_tau": [0.5, 0.4]})
     >>> falls(t, ("u", "mlp")).value
     -0.1
@@ -119,9 +130,134 @@ def mean_of(records: pd.DataFrame, side: tuple[str, str], **where: Any) -> Inter
 
     Examples
     --------
-    >>> t = pd.DataFrame({"representation": "u", "head": "mlp", "function": "f", "seed": [0]})
+    >>> t = pd.DataFrame({"representation": "u", "head": "mlp", "task": "f", "seed": [0]})
     >>> t["kendall_tau"] = 0.5
     >>> mean_of(t, ("u", "mlp")).value
     0.5
     """
     return mean_interval(select(records, *side, **where))
+
+
+def paired(records: pd.DataFrame, a: str, b: str, *, head: str = "mlp", **where: Any) -> pd.DataFrame:
+    """τ of representation a less τ of b, task by task and seed by seed.
+
+    Returns
+    -------
+    DataFrame
+        ``task, seed, difference``.
+
+    Raises
+    ------
+    KeyError, ValueError
+        As `select`; a task and seed that one side lacks.
+
+    Examples
+    --------
+    >>> t = pd.DataFrame({"representation": ["u", "v"], "head": "mlp", "task": "f", "seed": 0,
+    ...                   "kendall_tau": [0.5, 0.25]})
+    >>> paired(t, "u", "v").difference.tolist()
+    [0.25]
+    """
+    left, right = (
+        select(records, side, head, **where).set_index(["task", "seed"])["kendall_tau"].sort_index()
+        for side in (a, b)
+    )
+    if not left.index.equals(right.index):
+        raise ValueError(f"pairs need the same tasks and seeds on both sides, however: {a} and {b} differ")
+    return (left - right).rename("difference").reset_index()
+
+
+def mean_difference(pairs: pd.DataFrame) -> Interval:
+    """Mean of what `paired` gives, with its interval.
+
+    Examples
+    --------
+    >>> str(mean_difference(pd.DataFrame({"task": ["f", "g"], "seed": 0, "difference": [0.25, 0.25]})))
+    '0.25 [0.25, 0.25]'
+    """
+    return mean_interval(pairs, "difference")
+
+
+def task_correlation(points: pd.DataFrame, x: str, y: str, *, n_resamples: int = 2000) -> Interval:
+    """Pearson correlation with an interval that takes whole tasks, each with all its points.
+
+    The points of one task (at several shifts, say) are no independent draws, so tasks are resampled.
+
+    Parameters
+    ----------
+    points : DataFrame
+        Columns ``task``, `x` and `y`.
+    x, y : str
+    n_resamples : int
+
+    Raises
+    ------
+    ValueError
+        Fewer than four tasks.
+
+    Examples
+    --------
+    >>> points = pd.DataFrame({"task": list("abcd"), "x": [0.0, 1.0, 2.0, 3.0], "y": [0.0, 1.0, 2.0, 3.0]})
+    >>> task_correlation(points, "x", "y").value
+    1.0
+    """
+    from scipy.stats import bootstrap
+
+    groups = [part[[x, y]].to_numpy(float) for _, part in points.groupby("task")]
+    if len(groups) < 4:
+        raise ValueError(f"an interval of a correlation needs at least 4 tasks, however: got {len(groups)}")
+
+    def pearson(chosen: np.ndarray) -> float:
+        sample = np.concatenate([groups[int(i)] for i in chosen])
+        # A sample that is constant says nothing of an association.
+        return float(np.corrcoef(sample.T)[0, 1]) if (np.ptp(sample, axis=0) > 0).all() else 0.0
+
+    everyone = np.arange(len(groups))
+    ends = bootstrap(
+        (everyone,), pearson, vectorized=False, n_resamples=n_resamples, method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval  # fmt: skip
+    return Interval(round(pearson(everyone), 12), float(ends.low), float(ends.high))
+
+
+def bound(
+    prediction: str, interval: Interval, *, above: float | None = None, below: float | None = None
+) -> dict[str, Any]:
+    """A prediction with a limit that was written down first, and what its interval says of it.
+
+    Parameters
+    ----------
+    prediction : str
+    interval : Interval
+    above, below : float
+        The prediction is that the value lies above, or below, this; exactly one is given.
+
+    Returns
+    -------
+    dict
+        ``prediction, value, low, high, limit, verdict``: it holds or fails when the whole interval lies on
+        one side of the limit.
+
+    Raises
+    ------
+    ValueError
+        Both limits, or none.
+
+    Examples
+    --------
+    >>> bound("u is ahead", Interval(0.2, 0.1, 0.3), above=0)["verdict"]
+    'holds'
+    >>> bound("u is ahead", Interval(0.2, -0.1, 0.3), above=0)["verdict"]
+    'undecided'
+    """
+    if (above is None) == (below is None):
+        raise ValueError(f"a prediction has one limit, however: got above={above} and below={below}")
+    limit = above if above is not None else below
+    assert limit is not None
+    sides = {"holds": interval.low > limit, "fails": interval.high < limit}
+    if below is not None:
+        sides = {"holds": interval.high < limit, "fails": interval.low > limit}
+    verdict = next((name for name, true in sides.items() if true), "undecided")
+    shown = f"{'>' if above is not None else '<'} {limit:g}"
+    return {"prediction": prediction, "value": interval.value, "low": interval.low, "high": interval.high,
+            "limit": shown, "verdict": verdict}  # fmt: skip

@@ -42,6 +42,7 @@ class Part:
     dof : int
     per_seed, seeds : int
         Rows of one seed, and seeds.
+    weights : {"pretrained", "random"}
     """
 
     model: str
@@ -49,6 +50,7 @@ class Part:
     dof: int
     per_seed: int
     seeds: int
+    weights: str = "pretrained"
 
 
 @dataclass(frozen=True)
@@ -116,8 +118,9 @@ def gemm_rate(budget: float = 0.2) -> float:
 def plan(parameters: Mapping[str, Any]) -> Plan:
     """Cost of a run with these parameters.
 
-    It understands the names that the notebooks share: ``models`` or ``model``, ``dofs`` or ``dof``,
-    ``n_seeds`` or ``seeds``, ``n_samples`` or ``n``, ``styles`` or ``style``.
+    It understands the names that the notebooks share: ``models`` or ``model``, ``random_models``, ``dofs``
+    or ``dof``, ``n_seeds`` or ``seeds``, ``n_samples``, ``n`` or ``sizes``, ``n_test``, ``styles`` or
+    ``style``.
 
     Parameters
     ----------
@@ -137,7 +140,7 @@ def plan(parameters: Mapping[str, Any]) -> Plan:
     0
     """
     models = _several(parameters, "models", "model")
-    rows = _several(parameters, "n_samples", "n", "n_points")
+    rows = _several(parameters, "n_samples", "n", "n_points", "sizes")
     dofs = [int(d) for d in _several(parameters, "dofs", "dof")]
     if not (models and rows and dofs):
         return Plan(notes=("embeds nothing that its parameters tell of",))
@@ -145,10 +148,12 @@ def plan(parameters: Mapping[str, Any]) -> Plan:
         int(parameters["n_seeds"]) if "n_seeds" in parameters else len(_several(parameters, "seeds", "seed"))
     )
     styles = _several(parameters, "styles", "style") or ["json"]
-    n = max(int(r) for r in rows)
+    n = max(int(r) for r in rows) + int(parameters.get("n_test") or 0)
+    read = [(str(m), "pretrained") for m in models]
+    read += [(str(m), "random") for m in _several(parameters, "random_models")]
     return _sum(
-        Part(model, style, dof, n, max(seeds, 1))
-        for model, dof, style in product(map(str, models), dofs, map(str, styles))
+        Part(model, style, dof, n, max(seeds, 1), weights)
+        for (model, weights), dof, style in product(read, dofs, map(str, styles))
     )
 
 

@@ -10,7 +10,17 @@ import pandas as pd
 
 from embreg.stats import mean_interval
 
-__all__ = ["COLORS", "curves", "histograms", "panels", "scatter_fit", "style"]
+__all__ = [
+    "COLORS",
+    "curves",
+    "histograms",
+    "intervals",
+    "line",
+    "panels",
+    "scatter_fit",
+    "scatter_groups",
+    "style",
+]
 
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 """Okabe and Ito's colors, told apart under every common color blindness."""
@@ -104,13 +114,13 @@ def curves(
     order: Sequence[str] | None = None,
     log: bool = True,
 ) -> pd.DataFrame:
-    """Mean against `x`, one line per group, with 95 % bands over functions and seeds.
+    """Mean against `x`, one line per group, with 95 % bands over tasks and seeds.
 
     Parameters
     ----------
     ax : matplotlib Axes
     records : DataFrame
-        Columns `x`, `by`, `value`, ``function``, ``seed``.
+        Columns `x`, `by`, `value`, ``task``, ``seed``.
     x, by, value : str
     order : sequence of str, optional
         Groups in the order of the legend; a group keeps its color when others are absent.
@@ -129,7 +139,7 @@ def curves(
 
     Examples
     --------
-    >>> records = pd.DataFrame({"function": [1, 2], "seed": 0, "kendall_tau": [0.2, 0.4]})
+    >>> records = pd.DataFrame({"task": [1, 2], "seed": 0, "kendall_tau": [0.2, 0.4]})
     >>> records = records.assign(dof=5, head="mlp")
     >>> fig, axes = panels(1)
     >>> curves(axes[0], records, x="dof", by="head").value.round(3).tolist()
@@ -152,11 +162,9 @@ def curves(
         ticks = sorted(part[x].unique())
         ends = [mean_interval(part[part[x] == t], value) for t in ticks]
         rows += [{by: group, x: t, **e._asdict()} for t, e in zip(ticks, ends, strict=True)]
-        n = len(COLORS)
-        look = {"color": COLORS[i % n], "marker": _MARKERS[i % n], "ls": _LINES[i // n % len(_LINES)]}
-        ax.plot(ticks, [e.value for e in ends], label=str(group), ms=5, **look)
+        line(ax, ticks, [e.value for e in ends], i, label=str(group))
         band = [e.low for e in ends], [e.high for e in ends]
-        ax.fill_between(ticks, *band, color=COLORS[i % n], alpha=0.15, lw=0)
+        ax.fill_between(ticks, *band, color=COLORS[i % len(COLORS)], alpha=0.15, lw=0)
     ticks = sorted(records[x].unique())
     if log:
         ax.set_xscale("log")
@@ -202,6 +210,61 @@ def histograms(ax: Any, values: Mapping[str, np.ndarray], *, bins: int = 30) -> 
         ax.axvline(v.mean(), color=color, lw=1.5, ls="--")
 
 
+def line(ax: Any, x: Any, y: Any, i: int, *, label: str) -> None:
+    """The line of group number `i`, in its color, marker and dashes.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+    x, y : array-like of shape (n,)
+    i : int
+    label : str
+
+    Examples
+    --------
+    >>> fig, axes = panels(1)
+    >>> line(axes[0], [1, 2], [0.5, 0.7], 0, label="8 functions")
+    >>> import matplotlib.pyplot as plt
+    >>> plt.close(fig)
+    """
+    color, marker = COLORS[i % len(COLORS)], _MARKERS[i % len(_MARKERS)]
+    ax.plot(x, y, color=color, marker=marker, ls=_LINES[i // len(COLORS) % len(_LINES)], ms=5, label=label)
+
+
+def intervals(ax: Any, table: pd.DataFrame, *, y: str, by: str) -> None:
+    """Estimates with their intervals, a line of the axis for each `y` and a marker for each `by`.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+    table : DataFrame
+        Columns `y`, `by`, ``value``, ``low``, ``high``; the first `y` is drawn on top.
+    y, by : str
+
+    Examples
+    --------
+    >>> fig, axes = panels(1)
+    >>> table = pd.DataFrame({"head": ["mlp", "gp"], "on": "φ", "value": 0.5, "low": 0.4, "high": 0.6})
+    >>> intervals(axes[0], table, y="head", by="on")
+    >>> [label.get_text() for label in axes[0].get_yticklabels()]
+    ['mlp', 'gp']
+    >>> import matplotlib.pyplot as plt
+    >>> plt.close(fig)
+    """
+    names = list(table[y].drop_duplicates())
+    groups = list(table[by].drop_duplicates())
+    for i, group in enumerate(groups):
+        part = table[table[by] == group]
+        # Side by side, so that intervals of one line do not hide each other.
+        places = np.array([names.index(n) for n in part[y]]) + 0.22 * (i - (len(groups) - 1) / 2)
+        ends = np.abs(part[["low", "high"]].to_numpy().T - part["value"].to_numpy())
+        ax.errorbar(part["value"], places, xerr=ends, fmt=_MARKERS[i % len(_MARKERS)], label=group,
+                    color=COLORS[i % len(COLORS)], ms=5, lw=1.2)  # fmt: skip
+    ax.set_yticks(range(len(names)), names)
+    # Set, not toggled: panels share this axis.
+    ax.set_ylim(len(names) - 0.5, -0.5)
+
+
 def scatter_fit(ax: Any, x: np.ndarray, y: np.ndarray, labels: Sequence[str] = ()) -> None:
     """Points with a least-squares line; the outermost points are named.
 
@@ -242,3 +305,30 @@ def scatter_fit(ax: Any, x: np.ndarray, y: np.ndarray, labels: Sequence[str] = (
     extremes = dict.fromkeys([int(np.argmin(y)), int(np.argmax(y)), int(np.argmin(x)), int(np.argmax(x))])
     for i in extremes if len(labels) else ():
         ax.annotate(labels[i], (x[i], y[i]), fontsize=7, xytext=(3, 3), textcoords="offset points")
+
+
+def scatter_groups(ax: Any, points: pd.DataFrame, *, x: str, y: str, by: str) -> None:
+    """Points with a color and a marker for each group, and a line at zero.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+    points : DataFrame
+        Columns `x`, `y`, `by`.
+    x, y, by : str
+
+    Examples
+    --------
+    >>> fig, axes = panels(1)
+    >>> points = pd.DataFrame({"a": [0.0, 1.0], "b": [1.0, 0.0], "shift": [0, 4]})
+    >>> scatter_groups(axes[0], points, x="a", y="b", by="shift")
+    >>> axes[0].get_legend_handles_labels()[1]
+    ['0', '4']
+    >>> import matplotlib.pyplot as plt
+    >>> plt.close(fig)
+    """
+    ax.axhline(0, color="0.6", lw=0.8)
+    for i, (name, part) in enumerate(points.groupby(by)):
+        label = f"{name:g}" if isinstance(name, int | float) else str(name)
+        color, marker = COLORS[i % len(COLORS)], _MARKERS[i % len(_MARKERS)]
+        ax.scatter(part[x], part[y], color=color, marker=marker, s=26, alpha=0.8, label=label)

@@ -18,7 +18,7 @@ import pandas as pd
 from embreg._files import atomic_path, home
 from embreg.stats import Interval
 
-__all__ = ["Run", "lists", "slug"]
+__all__ = ["Run", "lists", "load", "slug"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
 
@@ -58,6 +58,9 @@ class Run:
     def save(self, records: pd.DataFrame, name: str = "records") -> None:
         """Write a tidy table as Parquet and say what it holds.
 
+        The table called ``records`` also gets the columns ``commit`` (of the package's checkout; missing
+        without one) and ``versions`` (JSON), so that a row says by itself what made it.
+
         Parameters
         ----------
         records : DataFrame
@@ -72,6 +75,10 @@ class Run:
         """
         if named := [n for n in records.index.names if n is not None]:
             raise ValueError(f"the index is not saved, however: it has the name {named}; reset_index() first")
+        if name == "records":
+            from embreg._provenance import package_commit, versions
+
+            records = records.assign(commit=package_commit(), versions=json.dumps(versions(), sort_keys=True))
         with atomic_path(self.folder / f"{_checked(name)}.parquet") as tmp:
             records.to_parquet(tmp, index=False)
         print(f"{name}.parquet: {len(records)} rows, {records.shape[1]} columns")
@@ -178,6 +185,45 @@ class Run:
         with atomic_path(self.folder / "facts.json") as tmp:
             tmp.write_text(json.dumps(self._facts, indent=1, ensure_ascii=False), encoding="utf-8")
         return str(fact["text"])
+
+
+def load(folder: str | Path) -> pd.DataFrame:
+    """Every record of a folder of runs, one below the other.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Such as ``runs/offline``, or the folder of one run.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `experiment.compare`, and ``run``, the run's name. A column that some runs lack is
+        missing in their rows.
+
+    Raises
+    ------
+    FileNotFoundError
+        No records there.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> top = Path(tempfile.mkdtemp())
+    >>> (top / "02_x").mkdir()
+    >>> pd.DataFrame({"task": ["Sphere"], "kendall_tau": [0.5]}).to_parquet(top / "02_x" / "records.parquet")
+    >>> load(top).run.tolist()
+    ['02_x']
+    """
+    found = sorted(Path(folder).rglob("records.parquet"))
+    # What failed keeps its files for a look, beside what counts.
+    found = [path for path in found if not path.parent.name.endswith(".failed")]
+    if not found:
+        raise FileNotFoundError(
+            f"records are in runs/PROFILE once 'embreg run' made them, however: {folder} has none"
+        )
+    tables = [pd.read_parquet(path).assign(run=path.parent.name) for path in found]
+    return pd.concat([table.dropna(axis=1, how="all") for table in tables], ignore_index=True)
 
 
 def slug(text: str) -> str:

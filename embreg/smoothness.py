@@ -76,7 +76,7 @@ def gaps(
     Returns
     -------
     DataFrame
-        ``representation, dof, function, z, z_literal, gap_mlp, gap_knn``: Z is positive where φ_LLM
+        ``representation, dof, task, z, z_literal, gap_mlp, gap_knn``: Z is positive where φ_LLM
         is smoother, the gaps are Kendall-τ of φ_LLM less that of φ_trad.
     """
     rows: list[dict[str, Any]] = []
@@ -88,9 +88,9 @@ def gaps(
                 llm = factors(rep, suite, **place)
                 for name in trad["unit-norm"]:
                     z = {s: smoothness_gap(trad[s][name], llm[s][name]) for s in trad}
-                    rows.append({"representation": rep.label, "dof": dof, "seed": seed, "function": name,
+                    rows.append({"representation": rep.label, "dof": dof, "seed": seed, "task": name,
                                  "z": z["unit-norm"], "z_literal": z["literal"]})  # fmt: skip
-    where = ["dof", "seed", "function"]
+    where = ["dof", "seed", "task"]
     table = pd.DataFrame(rows)
     here = records[records.suite == suite.label]
     for head in ("mlp", "knn"):
@@ -100,7 +100,7 @@ def gaps(
         both[f"gap_{head}"] = both.kendall_tau - both.kendall_tau_trad
         both = both[["representation", *where, f"gap_{head}"]]
         table = table.merge(both, on=["representation", *where], validate="one_to_one")
-    return table.groupby(["representation", "dof", "function"], as_index=False).mean().drop(columns="seed")
+    return table.groupby(["representation", "dof", "task"], as_index=False).mean().drop(columns="seed")
 
 
 def gap_correlations(table: pd.DataFrame) -> pd.DataFrame:
@@ -121,7 +121,7 @@ def gap_correlations(table: pd.DataFrame) -> pd.DataFrame:
     Examples
     --------
     >>> rng = np.random.default_rng(0)
-    >>> t = pd.DataFrame({"representation": "m", "dof": 5, "function": list("abcdef"), "gap_mlp": range(6)})
+    >>> t = pd.DataFrame({"representation": "m", "dof": 5, "task": list("abcdef"), "gap_mlp": range(6)})
     >>> for name in ("z", "z_literal", "gap_knn"):
     ...     t[name] = t.gap_mlp + rng.normal(size=6) * 0.01
     >>> gap_correlations(t).correlation.round(2).tolist()

@@ -1,4 +1,4 @@
-"""Intervals: averages over functions and seeds, and correlations over functions."""
+"""Intervals: averages over tasks and seeds, and correlations over tasks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 __all__ = ["Interval", "correlation", "mean_interval", "paired_interval"]
 
-_CELL: list[Hashable] = ["function", "seed"]
+_CELL: list[Hashable] = ["task", "seed"]
 
 
 class Interval(NamedTuple):
@@ -44,16 +44,16 @@ def mean_interval(
     n_resamples: int = 2000,
     random_state: int = 0,
 ) -> Interval:
-    """Mean over functions and seeds with a bootstrap interval that respects both.
+    """Mean over tasks and seeds with a bootstrap interval that respects both.
 
-    All functions of one seed share their points, and all seeds of one function share its difficulty:
-    neither is n independent draws. The bootstrap therefore resamples functions and seeds separately
+    All tasks of one seed share their points, and all seeds of one task share its difficulty:
+    neither is n independent draws. The bootstrap therefore resamples tasks and seeds separately
     and crosses them (Owen 2007, "The pigeonhole bootstrap").
 
     Parameters
     ----------
     records : DataFrame
-        One row per (function, seed), columns ``function``, ``seed`` and `value`.
+        One row per (task, seed), columns ``task``, ``seed`` and `value`.
     value : str
         Column to average.
     level : float
@@ -78,13 +78,13 @@ def mean_interval(
     With three seeds a bootstrap sees a third of their variance less than there is, and takes its ends
     from a normal distribution where Student's is due: where seeds matter, intervals of nominal 95 %
     then cover 75 %. So the ends are stretched away from the mean by the factor that makes up for
-    both, with Satterthwaite's degrees of freedom. With only one seed (or one function) the interval
-    is about the functions (or seeds) alone; one function with one seed shows no variation at all, and
+    both, with Satterthwaite's degrees of freedom. With only one seed (or one task) the interval
+    is about the tasks (or seeds) alone; one task with one seed shows no variation at all, and
     its interval is infinite.
 
     Examples
     --------
-    >>> records = pd.DataFrame({"function": [1, 1, 2, 2], "seed": [0, 1, 0, 1]})
+    >>> records = pd.DataFrame({"task": [1, 1, 2, 2], "seed": [0, 1, 0, 1]})
     >>> records["kendall_tau"] = [0.2, 0.4, 0.6, 0.8]
     >>> round(mean_interval(records).value, 3)
     0.5
@@ -123,12 +123,12 @@ def paired_interval(
     Raises
     ------
     ValueError
-        The two do not hold the same (function, seed) cells, or what `mean_interval` refuses.
+        The two do not hold the same (task, seed) cells, or what `mean_interval` refuses.
 
     Examples
     --------
-    >>> a = pd.DataFrame({"function": [1, 2], "seed": [0, 0], "kendall_tau": [0.5, 0.7]})
-    >>> b = pd.DataFrame({"function": [2, 1], "seed": [0, 0], "kendall_tau": [0.6, 0.4]})
+    >>> a = pd.DataFrame({"task": [1, 2], "seed": [0, 0], "kendall_tau": [0.5, 0.7]})
+    >>> b = pd.DataFrame({"task": [2, 1], "seed": [0, 0], "kendall_tau": [0.6, 0.4]})
     >>> str(paired_interval(a, b))
     '0.10 [0.10, 0.10]'
     """
@@ -137,7 +137,7 @@ def paired_interval(
     left, right = (t.set_index(_CELL)[value].sort_index() for t in (a, b))
     if not left.index.equals(right.index):
         odd = list(left.index.symmetric_difference(right.index)[:3]) or "one cell more often"
-        raise ValueError(f"pairs need the same (function, seed) on both sides, however: {odd} is on one only")
+        raise ValueError(f"pairs need the same (task, seed) on both sides, however: {odd} is on one only")
     # What the subtraction leaves of rounding (0.5 - 0.4 is not 0.1) is no variation between seeds.
     largest = max(left.abs().max(), right.abs().max())
     unit = 10.0 ** np.floor(np.log10(largest)) if largest > 0 else 1.0
@@ -184,23 +184,23 @@ def correlation(x: ArrayLike, y: ArrayLike, *, level: float = 0.95) -> Interval:
 
 def _require(records: pd.DataFrame, value: str) -> None:
     if missing := [c for c in (*_CELL, value) if c not in records.columns]:
-        raise ValueError(f"records need columns function, seed and {value}, however: missing {missing}")
+        raise ValueError(f"records need columns task, seed and {value}, however: missing {missing}")
     if records.empty:
         raise ValueError("an average needs records, however: there is none")
 
 
 def _grid(records: pd.DataFrame, value: str) -> np.ndarray:
-    """Values of shape (functions, seeds), both in their sorted order."""
+    """Values of shape (tasks, seeds), both in their sorted order."""
     _require(records, value)
     if records.duplicated(_CELL).any():
         twice = records.loc[records.duplicated(_CELL), _CELL].iloc[0].tolist()
         raise ValueError(
-            f"one record per (function, seed) is needed, however: {twice} is there twice; "
+            f"one record per (task, seed) is needed, however: {twice} is there twice; "
             "select one suite, representation and head first"
         )
-    table = records.pivot(index="function", columns="seed", values=value)
+    table = records.pivot(index="task", columns="seed", values=value)
     if gaps := int(table.isna().to_numpy().sum()):
-        raise ValueError(f"every function needs every seed, however: {gaps} cells are missing")
+        raise ValueError(f"every task needs every seed, however: {gaps} cells are missing")
     values = table.to_numpy(float)
     if not np.isfinite(values).all():
         raise ValueError(f"an average needs finite values, however: column {value!r} holds an infinity")
@@ -226,7 +226,7 @@ def _bootstrap(
 
 
 def _stretch(table: np.ndarray, level: float) -> float:
-    """How much wider than the bootstrap's the interval has to be with few functions or seeds."""
+    """How much wider than the bootstrap's the interval has to be with few tasks or seeds."""
     from scipy.stats import norm, t
 
     true = seen = spread = 0.0

@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from embreg import MLPHead, TabularFeatures, TextEmbedder, experiment
-from embreg._features import embed, traditional
+from embreg import MLPHead, TabularFeatures, TextEmbedder, _fit
+from embreg._features import embed, features_of, traditional
 from embreg.engine.core import load_engine
 from embreg.experiment import TRADITIONAL, Representation, Suite, compare, fit_and_score
 from embreg.metrics import score_all
-from embreg.tasks import bbob, bbob_functions, bbob_points, split_rows
+from embreg.tasks import Split, bbob, bbob_functions, bbob_points, split_rows
 from tests.tiny import LAYERS, tiny_bert, tiny_t5
 
 FUNCTIONS = ("Sphere", "Rastrigin")
@@ -26,7 +26,7 @@ PAPER, SHIFTED = Suite(functions=FUNCTIONS), Suite(shift=2.0, functions=FUNCTION
 SUITES = [PAPER, SHIFTED, Suite("coco", functions=FUNCTIONS)]
 MLP = {"hidden": (8,), "learning_rates": (1e-2,), "weight_decays": (0,), "max_epochs": 4}
 MLP["precision"] = "float32"
-WHERE = ["suite", "function", "dof", "seed"]
+WHERE = ["suite", "task", "dof", "seed"]
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ def test_scores_are_those_of_a_loop_written_out(models: tuple[str, str]) -> None
                 head = MLPHead(random_state=4, **MLP)
                 head.fit(X[train], task.y[train], X_val=X[val], y_val=task.y[val])
                 expected = score_all(task.y[test], head.predict(X[test]))
-                found = out[(out["suite"] == suite.label) & (out["function"] == function)]
+                found = out[(out["suite"] == suite.label) & (out["task"] == function)]
                 [found] = found[found["representation"] == label].to_dict("records")
                 for name, value in expected.items():
                     assert found[name] == pytest.approx(value, rel=1e-4, abs=1e-9), name
@@ -157,7 +157,7 @@ def test_all_functions_of_a_variant_by_default() -> None:
 
 
 def test_labels_of_suites() -> None:
-    assert [s.label for s in SUITES] == ["paper", "paper, shifted", "coco"]
+    assert [s.label for s in SUITES] == ["paper", "paper, shift 2", "coco"]
 
 
 # --- no look at the test rows ------------------------------------------------------------------------
@@ -197,7 +197,8 @@ def test_test_rows_play_no_part_in_a_fit(head: str, features: bool, monkeypatch:
         X = other.to_numpy(dtype=np.float32) if features else None
         [found] = fit_and_score(X, other, target, head=head, seed=0, mlp=MLP)
         chosen.append(found["chosen"])
-    assert chosen[0] == chosen[1] and predicted[0] == pytest.approx(predicted[1], rel=1e-6)
+    # Of each fit the test rows are scored first, then the validation rows.
+    assert chosen[0] == chosen[1] and predicted[0] == pytest.approx(predicted[2], rel=1e-6)
 
 
 def test_split_head_and_points_depend_on_the_seed(models: tuple[str, str]) -> None:
@@ -208,6 +209,111 @@ def test_split_head_and_points_depend_on_the_seed(models: tuple[str, str]) -> No
         out[out["seed"] == 1][columns].reset_index(drop=True), again[columns].reset_index(drop=True)
     )
     assert out[out["seed"] == 0]["mse"].tolist() != again["mse"].tolist()
+
+
+def test_scores_on_validation_rows_are_of_the_rows_that_chose() -> None:
+    rows = bbob_points(3, 60, 0)
+    Y = (rows.to_numpy() ** 2).sum(1, keepdims=True)
+    train, val, test = parts = split_rows(60, 0)
+    X = traditional(rows, train)
+    [found] = fit_and_score(None, rows, Y, head="mlp", seed=0, mlp=MLP, parts=parts)
+    head = MLPHead(random_state=0, **MLP).fit(X[train], Y[train], X_val=X[val], y_val=Y[val])
+    for name, value in score_all(Y[val, 0], head.predict(X[val])[:, 0]).items():
+        assert found[f"val_{name}"] == pytest.approx(value), name
+    for name, value in score_all(Y[test, 0], head.predict(X[test])[:, 0]).items():
+        assert found[name] == pytest.approx(value), name
+
+
+def test_one_validation_row_has_no_score() -> None:
+    rows = bbob_points(2, 20, 0)
+    parts = Split(np.arange(10), np.arange(10, 11), np.arange(11, 20))
+    [found] = fit_and_score(None, rows, rows.to_numpy()[:, :1], head="knn", parts=parts)
+    assert found["val_kendall_tau"] is None and found["kendall_tau"] > 0
+
+
+def test_test_rows_of_their_own_are_the_same_for_every_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer samples are part of more, and no test row is ever trained on."""
+    seen: list[tuple[pd.DataFrame, Split]] = []
+    fit = fit_and_score
+
+    def listen(features: Any, rows: pd.DataFrame, Y: Any, **settings: Any) -> Any:
+        seen.append((rows, settings["parts"]))
+        return fit(features, rows, Y, **settings)
+
+    monkeypatch.setattr("embreg.experiment.fit_and_score", listen)
+    for n in (18, 45, 90):
+        heads = {"φ_trad": ["ridge_squares"]}
+        out = compare([TRADITIONAL], [PAPER], dofs=[2], seeds=[0], n_samples=n, n_test=40, heads=heads)
+        assert (out["n_samples"] == n).all()
+    used: list[set[tuple[float, ...]]] = []
+    for (rows, parts), n in zip(seen, (18, 45, 90), strict=True):
+        train, val, test = ({tuple(r) for r in rows.to_numpy()[part]} for part in parts)
+        assert (len(train), len(val), len(test)) == (n - n // 9, n // 9, 40)
+        assert not (train | val) & test and not train & val
+        used.append(train)
+        np.testing.assert_array_equal(rows.to_numpy()[parts.test], seen[0][0].to_numpy()[seen[0][1].test])
+    assert used[0] < used[1] < used[2]
+
+
+# --- controls ----------------------------------------------------------------------------------------
+
+
+def test_controls_run_beside_what_they_control(models: tuple[str, str]) -> None:
+    base = llm(models[0])
+    reps = [
+        base,
+        TRADITIONAL,
+        replace(base, label="both", control="concat"),
+        replace(base, label="components", control="pca", width=4),
+        replace(base, label="digits", control="permuted_digits"),
+        replace(base, label="order", control="shuffled_coordinates"),
+        replace(base, label="rows", control="shuffled_rows"),
+        Representation("bag", control="bag", width=32),
+        Representation("φ_trad, order", control="shuffled_coordinates"),
+    ]
+    heads = {r.label: ["ridge_squares"] for r in reps}
+    with passes(models[0]) as rows:
+        out = compare(reps, [PAPER], dofs=[3], seeds=[0], n_samples=60, heads=heads)
+    # As they are; other digits; another order, but for rows whose numbers kept their places by chance.
+    assert rows[:2] == [60, 60] and 40 < rows[2] < 60 and len(rows) == 3
+    width = out.drop_duplicates("representation").set_index("representation").width
+    assert width["both"] == width["φ_trad"] + width["llm"] and width["components"] == 4 and width["bag"] == 32
+    control = out.drop_duplicates("representation").set_index("representation").control
+    assert control["φ_trad"] == "" and control["both"] == "concat" and control["bag"] == "bag"
+    assert not out.control.isna().any()
+
+
+def test_concatenation_is_both_side_by_side(models: tuple[str, str]) -> None:
+    rows, train = bbob_points(2, 20, 0), np.arange(15)
+    both = llm(models[0], control="concat")
+    vectors, _ = embed([both], rows)[both]
+    expected = np.hstack([traditional(rows, train), vectors])
+    np.testing.assert_array_equal(features_of(both, vectors, rows, train), expected)
+
+
+def test_shuffled_coordinates_are_read_by_the_model(models: tuple[str, str]) -> None:
+    from embreg.controls import control_rows
+
+    rows, rep = bbob_points(4, 20, 0), llm(models[0], control="shuffled_coordinates")
+    vectors, _ = embed([rep], rows, 3)[rep]
+    mixed = control_rows("shuffled_coordinates", rows, random_state=3)
+    np.testing.assert_array_equal(vectors, rep.embedder().fit_transform(llm(models[0]).strings(mixed)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"control": "bags"}, r"control must be one of \('concat', .*'bag'.*\), however: got 'bags'"),
+        ({"control": "concat"}, "'concat' needs a language model, however: 'r' has none"),
+        ({"control": "permuted_digits"}, "'permuted_digits' needs a language model"),
+        ({"control": "bag", "model": "m"}, "'bag' is made of φ_trad, however: 'r' has model 'm'"),
+        ({"width": 3}, "width is for controls that have one, however: 'r' has width 3 and no control"),
+        ({"control": "shuffled_rows", "width": 3}, "width is for controls that have one"),
+    ],
+)
+def test_controls_that_make_no_sense_are_errors(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Representation("r", **settings)
 
 
 # --- forward passes ----------------------------------------------------------------------------------
@@ -235,7 +341,8 @@ def test_representations_that_differ_in_pooling_and_layer_share_a_pass(models: t
         heads = {rep.label: ["ridge_squares"]}
         alone = compare([rep], [PAPER], dofs=[3], seeds=[0, 1], n_samples=30, heads=heads)
         part = together[together["representation"] == rep.label].reset_index(drop=True)
-        pd.testing.assert_frame_equal(part.drop(columns="fit_seconds"), alone.drop(columns="fit_seconds"))
+        times = ["fit_seconds", "embed_seconds"]
+        pd.testing.assert_frame_equal(part.drop(columns=times), alone.drop(columns=times))
 
 
 @pytest.mark.parametrize(
@@ -270,7 +377,9 @@ def test_a_second_comparison_embeds_and_fits_nothing(models: tuple[str, str]) ->
     """Records of a second call are equal, down to the seconds that the fit took the first time."""
 
     def run() -> pd.DataFrame:
-        return compare([llm(models[0]), TRADITIONAL], SUITES, dofs=[2], seeds=[0], n_samples=30, mlp=MLP)
+        reps = [llm(models[0]), TRADITIONAL]
+        out = compare(reps, SUITES, dofs=[2], seeds=[0], n_samples=30, mlp=MLP)
+        return out.drop(columns="embed_seconds")  # of this call
 
     first = run()
     with passes(models[0]) as rows:
@@ -283,12 +392,13 @@ def test_memo_knows_every_input(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = bbob_points(2, 40, 0)
     X, Y = rows.to_numpy(dtype=np.float32), (rows.to_numpy() ** 2).sum(1, keepdims=True)
     done: list[str] = []
-    fit = experiment.__dict__["_fit"]
-    monkeypatch.setattr(experiment, "_fit", lambda *args: (done.append(args[3]), fit(*args))[1])
+    fit = _fit.__dict__["_fit"]
+    monkeypatch.setattr(_fit, "_fit", lambda *args: (done.append(args[3]), fit(*args))[1])
     base: dict[str, Any] = {"features": X, "rows": rows, "Y": Y, "head": "mlp", "seed": 0, "mlp": MLP}
     changes: list[dict[str, Any]] = [
         {}, {"features": X + 1}, {"features": None}, {"Y": Y * 2}, {"head": "knn"}, {"seed": 1},
         {"mlp": {**MLP, "max_epochs": 5}}, {"mlp": {**MLP, "precision": "bfloat16"}},
+        {"parts": Split(np.arange(20), np.arange(20, 30), np.arange(30, 40))},
     ]  # fmt: skip
     for k, change in enumerate(changes):
         one, two = fit_and_score(**{**base, **change}), fit_and_score(**{**base, **change})
@@ -340,7 +450,7 @@ def test_representation_makes_strings_and_an_embedder(models: tuple[str, str]) -
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"heads": {"llm": ["forest"]}}, r"head must be 'mlp' or one of \(.*'knn'\), however: got 'forest'"),
+        ({"heads": {"llm": ["forest"]}}, r"head must be one of \('mlp', .*'knn'.*\), however: got 'forest'"),
         (
             {"heads": {"phi_trad": ["mlp"]}},
             r"heads must be for one of \['llm'\], however: got \['phi_trad'\]",
@@ -382,7 +492,7 @@ def test_unknown_parameter_of_the_head_is_an_error_before_anything_runs(models: 
 def test_fit_and_score_refuses_what_does_not_fit_together() -> None:
     rows = bbob_points(2, 20, 0)
     Y = rows.to_numpy()[:, :1]
-    with pytest.raises(ValueError, match="head must be 'mlp' or one of"):
+    with pytest.raises(ValueError, match="head must be one of"):
         fit_and_score(None, rows, Y, head="tree")
     with pytest.raises(ValueError, match=r"must be equally long, however: \(20, 19, 19\)"):
         fit_and_score(None, rows, Y[:-1])

@@ -20,7 +20,7 @@ def records(seeds: int = 3) -> pd.DataFrame:
         for seed in range(seeds):
             base = rng.uniform(0.2, 0.6)
             for dof, gap in ((5, 0.1), (25, -0.1)):
-                place = {"suite": "paper", "function": function, "seed": seed, "dof": dof, "head": "mlp"}
+                place = {"suite": "paper", "task": function, "seed": seed, "dof": dof, "head": "mlp"}
                 rows.append({**place, "representation": "a", "kendall_tau": base + gap})
                 rows.append({**place, "representation": "b", "kendall_tau": base})
     return pd.DataFrame(rows)
@@ -36,7 +36,7 @@ def test_differences_are_paired() -> None:
 
 def test_differences_refuse_unpaired_records() -> None:
     broken = records().iloc[1:]
-    with pytest.raises(ValueError, match="same \\(function, seed\\)"):
+    with pytest.raises(ValueError, match="same \\(task, seed\\)"):
         findings.differences(broken, ("a", "mlp"), ("b", "mlp"))
 
 
@@ -93,7 +93,7 @@ def test_gaps_are_those_of_the_definition() -> None:
     double, again = (Representation(name, model=name) for name in ("double", "again"))
     rng = np.random.default_rng(0)
     taus = [
-        {"suite": "paper", "function": f, "dof": 3, "seed": s, "representation": r, "head": h}
+        {"suite": "paper", "task": f, "dof": 3, "seed": s, "representation": r, "head": h}
         | {"kendall_tau": rng.uniform()}
         for f in suite.functions
         for s in seeds
@@ -114,13 +114,81 @@ def test_gaps_are_those_of_the_definition() -> None:
         patch.setattr(Representation, "strings", lambda self, rows: rows)
         table = smoothness.gaps(frame, [double, again], suite, dofs=[3], seeds=seeds, n_samples=40)
     assert table.z.abs().max() < 1e-9
-    expected = frame.pivot_table(index=["function", "head"], columns="representation", values="kendall_tau")
+    expected = frame.pivot_table(index=["task", "head"], columns="representation", values="kendall_tau")
     assert len(table) == 8
     for row in table.itertuples():
         for head, gap in (("mlp", row.gap_mlp), ("knn", row.gap_knn)):
-            both = expected.loc[(row.function, head)]
+            both = expected.loc[(row.task, head)]
             assert gap == pytest.approx(both[row.representation] - both["φ_trad"])
     _, rows, Y = suite.targets(3, 40, 0)
     unit = smoothness.factors(TRADITIONAL, suite, dof=3, seed=0, n_samples=40)["unit-norm"]["Sphere"]
     assert unit == pytest.approx(nlfd(rows.to_numpy(), Y[:, 0]))
     assert smoothness_gap(unit, unit / 3) > 0  # so a positive gap is a smoother second representation
+
+
+# --- pairs, and predictions written down first -----------------------------------------------------------
+
+
+def test_pairs_are_differences_of_the_same_task_and_seed() -> None:
+    table = records().sample(frac=1, random_state=0)
+    out = findings.paired(table, "a", "b", dof=5)
+    assert len(out) == 4 * 3 and out.difference.round(9).eq(0.1).all()
+    assert str(findings.mean_difference(out)) == "0.10 [0.10, 0.10]"
+    with pytest.raises(ValueError, match="same tasks and seeds on both sides, however: a and b differ"):
+        findings.paired(table[(table.representation == "a") | (table.seed > 0)], "a", "b", dof=5)
+    with pytest.raises(KeyError, match="no records of a"):
+        findings.paired(table, "a", "b", dof=7)
+
+
+def test_points_of_one_task_are_not_independent_draws() -> None:
+    """Ten copies of every task say as much as one; the interval does not shrink."""
+    rng = np.random.default_rng(0)
+    one = pd.DataFrame({"task": range(12), "x": rng.normal(size=12)})
+    one["y"] = one.x + rng.normal(size=12)
+    many = pd.concat([one] * 10, ignore_index=True)
+    a, b = (findings.task_correlation(t, "x", "y") for t in (one, many))
+    assert a == pytest.approx(b)
+    assert a.value == pytest.approx(np.corrcoef(one.x, one.y)[0, 1])
+
+
+def test_interval_of_a_correlation_over_tasks_covers() -> None:
+    rng, inside = np.random.default_rng(1), 0
+    for _ in range(100):
+        x = np.repeat(rng.normal(size=23), 3)
+        tasks = np.repeat(rng.normal(size=23), 3)
+        points = pd.DataFrame({"task": np.repeat(np.arange(23), 3), "x": x, "y": x + tasks})
+        r = findings.task_correlation(points, "x", "y", n_resamples=200)
+        inside += r.low <= np.sqrt(0.5) <= r.high
+    assert 83 <= inside <= 100
+
+
+def test_a_correlation_over_three_tasks_is_refused() -> None:
+    points = pd.DataFrame({"task": [0, 1, 2] * 5, "x": range(15), "y": range(15)})
+    with pytest.raises(ValueError, match="at least 4 tasks, however: got 3"):
+        findings.task_correlation(points, "x", "y")
+
+
+@pytest.mark.parametrize(
+    ("interval", "limits", "verdict"),
+    [
+        ((0.1, 0.01, 0.2), {"above": 0}, "holds"),
+        ((0.1, 0.0, 0.2), {"above": 0}, "undecided"),
+        ((-0.1, -0.2, -0.01), {"above": 0}, "fails"),
+        ((-0.1, -0.2, -0.01), {"below": 0}, "holds"),
+        ((0.0, -0.015, 0.01), {"above": -0.02}, "holds"),
+        ((0.0, -0.03, 0.01), {"above": -0.02}, "undecided"),
+        ((0.1, 0.06, 0.2), {"below": 0.05}, "fails"),
+    ],
+)
+def test_a_prediction_is_decided_only_by_its_whole_interval(
+    interval: tuple[float, float, float], limits: dict[str, float], verdict: str
+) -> None:
+    found = findings.bound("p", Interval(*interval), **limits)
+    assert found["verdict"] == verdict and found["prediction"] == "p"
+    assert (found["value"], found["low"], found["high"]) == interval
+
+
+def test_a_prediction_has_one_limit() -> None:
+    for limits in ({}, {"above": 0.0, "below": 1.0}):
+        with pytest.raises(ValueError, match="a prediction has one limit"):
+            findings.bound("p", Interval(0, 0, 0), **limits)

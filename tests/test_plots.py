@@ -25,7 +25,7 @@ def close() -> Iterator[None]:
 def records(groups: tuple[str, ...] = ("llm", "trad"), dofs: tuple[int, ...] = (5, 100)) -> pd.DataFrame:
     rng = np.random.default_rng(0)
     cells = list(product(groups, dofs, ("Sphere", "Discus", "Katsuura"), range(3)))
-    table = pd.DataFrame(cells, columns=["method", "dof", "function", "seed"])
+    table = pd.DataFrame(cells, columns=["method", "dof", "task", "seed"])
     return table.assign(kendall_tau=rng.uniform(-0.2, 0.8, len(table)))
 
 
@@ -157,3 +157,33 @@ def test_what_scatter_refuses(x: Any, y: Any, labels: Any, message: str) -> None
 
 def test_colors_are_apart() -> None:
     assert len(set(plots.COLORS)) == len(plots.COLORS) == len(plots._MARKERS)
+
+
+def test_intervals_show_value_and_ends_and_hide_none() -> None:
+    table = pd.DataFrame(
+        [
+            {"head": head, "on": on, "value": v, "low": v - 0.1, "high": v + 0.2}
+            for v, (head, on) in enumerate(product(("mlp", "gp", "knn"), ("trad", "llm")))
+        ]
+    )
+    ax = axes()
+    plots.intervals(ax, table, y="head", by="on")
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["mlp", "gp", "knn"]
+    assert ax.get_ylim() == (2.5, -0.5), "the first on top"
+    lines = [container.lines[0] for container in ax.containers]
+    drawn = np.concatenate([line.get_xdata() for line in lines])
+    assert sorted(drawn) == sorted(table.value)
+    places = np.concatenate([line.get_ydata() for line in lines])
+    assert len(set(places.round(6))) == len(table), "no marker on another"
+    ends = [bar.get_segments() for c in ax.containers for bar in c.lines[2]]
+    low = sorted(segment[0][0] for part in ends for segment in part)
+    assert low == pytest.approx(sorted(table.low))
+
+
+def test_groups_of_points_have_colors_and_markers_of_their_own() -> None:
+    points = pd.DataFrame({"x": range(6), "y": range(6), "shift": [0.0, 0.0, 2.0, 2.0, 4.0, 4.0]})
+    ax = axes()
+    plots.scatter_groups(ax, points, x="x", y="y", by="shift")
+    assert [c.get_label() for c in ax.collections] == ["0", "2", "4"]
+    assert len({to_hex(c.get_facecolor()[0]) for c in ax.collections}) == 3
+    assert sum(len(c.get_offsets()) for c in ax.collections) == len(points)

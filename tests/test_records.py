@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from embreg.records import Run, lists
+from embreg.records import Run, lists, load
 from embreg.stats import Interval
 
 
@@ -55,14 +55,58 @@ def test_a_notebook_opened_by_hand_writes_below_home(tmp_path: Path, monkeypatch
 
 
 def test_records_come_back_as_they_were(folder: Path, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    table = pd.DataFrame({"function": ["Sphere", "Discus"], "dof": [5, 100], "kendall_tau": [0.1, math.nan]})
+    table = pd.DataFrame({"task": ["Sphere", "Discus"], "dof": [5, 100], "kendall_tau": [0.1, math.nan]})
     run.save(table)
     run.save(table.iloc[:1], "differences")
     assert capsys.readouterr().out == (
-        "records.parquet: 2 rows, 3 columns\ndifferences.parquet: 1 rows, 3 columns\n"
+        "records.parquet: 2 rows, 5 columns\ndifferences.parquet: 1 rows, 3 columns\n"
     )
-    pd.testing.assert_frame_equal(pd.read_parquet(folder / "records.parquet"), table)
+    kept = pd.read_parquet(folder / "records.parquet")
+    pd.testing.assert_frame_equal(kept.drop(columns=["commit", "versions"]), table)
+    pd.testing.assert_frame_equal(pd.read_parquet(folder / "differences.parquet"), table.iloc[:1])
     assert sorted(p.name for p in folder.iterdir()) == ["differences.parquet", "records.parquet"]
+
+
+def test_a_record_says_what_made_it(folder: Path, run: Run) -> None:
+    run.save(pd.DataFrame({"task": ["Sphere"]}))
+    [row] = pd.read_parquet(folder / "records.parquet").to_dict("records")
+    assert json.loads(row["versions"])["numpy"] == np.__version__
+    assert row["commit"] is None or re.fullmatch(r"[0-9a-f]{40}(\+changes)?", row["commit"])
+
+
+def test_a_package_inside_another_project_does_not_take_its_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from embreg import _provenance
+
+    inside = tmp_path / "site-packages" / "embreg" / "_provenance.py"
+    monkeypatch.setattr(_provenance, "__file__", str(inside))
+    (tmp_path / ".git").mkdir()
+    _provenance.package_commit.cache_clear()
+    assert _provenance.package_commit() is None
+    _provenance.package_commit.cache_clear()
+
+
+def test_all_records_of_a_profile_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, table in {
+        "02_x": pd.DataFrame({"task": ["Sphere"], "kendall_tau": [0.5], "model": [None]}),
+        "02_x--other": pd.DataFrame({"task": ["Discus"], "kendall_tau": [0.25], "model": ["m"]}),
+        "03_y.failed": pd.DataFrame({"task": ["never"], "kendall_tau": [0.0]}),
+        "09_z": pd.DataFrame({"task": ["diabetes"], "coverage": [0.9]}),
+    }.items():
+        monkeypatch.setenv("EMBREG_RUN_DIR", str(tmp_path / name))
+        Run("some").save(table)
+        Run("some").save(table, "differences")
+    out = load(tmp_path)
+    assert out.run.tolist() == ["02_x", "02_x--other", "09_z"]
+    assert out.task.tolist() == ["Sphere", "Discus", "diabetes"]
+    assert out.kendall_tau.tolist()[:2] == [0.5, 0.25] and math.isnan(out.kendall_tau[2])
+    assert load(tmp_path / "09_z").coverage.tolist() == [0.9]
+
+
+def test_a_folder_without_records_says_what_makes_them(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"once 'embreg run' made them, however: .* has none"):
+        load(tmp_path)
 
 
 def test_an_index_with_a_name_is_not_lost_in_silence(run: Run) -> None:

@@ -18,7 +18,7 @@ from embreg.stats import Interval, correlation, mean_interval, paired_interval
 def records(table: np.ndarray, value: str = "kendall_tau") -> pd.DataFrame:
     """One row per (function, seed) of an array of that shape."""
     f, s = np.indices(table.shape)
-    return pd.DataFrame({"function": f.ravel(), "seed": s.ravel(), value: table.ravel()})
+    return pd.DataFrame({"task": f.ravel(), "seed": s.ravel(), value: table.ravel()})
 
 
 def crossed(
@@ -138,13 +138,13 @@ def test_one_function_or_one_seed() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: t.iloc[:-1], "every function needs every seed, however: 1 cells are missing"),
+        (lambda t: t.iloc[:-1], "every task needs every seed, however: 1 cells are missing"),
         (lambda t: t.assign(kendall_tau=[0.1, np.nan, 0.3, np.nan]), "2 cells are missing"),
         (lambda t: pd.concat([t, t.iloc[[1]]]), r"\[0, 1\] is there twice; select one suite"),
         (lambda t: t.iloc[:0], "needs records, however: there is none"),
         (
             lambda t: t.drop(columns="seed"),
-            r"columns function, seed and kendall_tau, however: missing \['seed'\]",
+            r"columns task, seed and kendall_tau, however: missing \['seed'\]",
         ),
         (lambda t: t.rename(columns={"kendall_tau": "tau"}), r"missing \['kendall_tau'\]"),
         (lambda t: t.assign(kendall_tau=np.inf), "finite values, however: column 'kendall_tau' holds"),
@@ -161,12 +161,12 @@ def test_what_a_mean_refuses(change: Any, message: str) -> None:
     [
         (
             lambda t: t.iloc[:-1],
-            r"same \(function, seed\) on both sides, however: \[\(1, 1\)\] is on one only",
+            r"same \(task, seed\) on both sides, however: \[\(1, 1\)\] is on one only",
         ),
         (lambda t: t.assign(seed=t.seed + 1), r"\(0, 0\)"),
         (lambda t: pd.concat([t, t.iloc[[1]]]), "one cell more often"),
         (lambda t: t.assign(kendall_tau=[0.1, np.nan, 0.3, 0.4]), "1 cells are missing"),
-        (lambda t: t.drop(columns="function"), r"missing \['function'\]"),
+        (lambda t: t.drop(columns="task"), r"missing \['task'\]"),
     ],
 )
 def test_what_a_pair_refuses(change: Any, message: str) -> None:
