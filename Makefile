@@ -12,6 +12,7 @@ PYTEST_ARGS ?=
 NBVAL_ARGS  ?=
 RUN_ARGS    ?=
 BENCH_ARGS  ?=
+HEAD_ARGS   ?=
 PIP_ARGS    ?=
 # What follows the weights needs no network, and so must not use it.
 OFFLINE := EMBREG_OFFLINE=1 HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1
@@ -73,8 +74,9 @@ smoke: weights  ## profile smoke end to end: runs, book, page checks
 	$(OFFLINE) $(BIN)/embreg book --profile smoke
 	$(BIN)/python -m embreg.pages _build/smoke/_build/html --browser
 
-bench: weights  ## speed of embedding beside sentence-transformers; wants a quiet machine (BENCH_ARGS=...)
+bench: weights  ## speed of embedding and of the head beside others; wants a quiet machine (BENCH_ARGS=, HEAD_ARGS=)
 	$(OFFLINE) $(BIN)/python -m benchmarks.embedding $(BENCH_ARGS)
+	$(OFFLINE) $(BIN)/python -m benchmarks.head $(HEAD_ARGS)
 
 notebooks: weights  ## execute the notebooks at their defaults and keep the outputs for the commit
 	$(OFFLINE) $(BIN)/embreg notebooks

@@ -20,6 +20,9 @@ _EXPORTS = {
     "TextEmbedder": "embedder",
     "use_workers": "engine.workers",
     "MLPHead": "head",
+    "ConformalRegressor": "conformal",
+    "save": "saving",
+    "load": "saving",
     "kendall_tau": "metrics",
     "pearson": "metrics",
     "mse": "metrics",
@@ -29,17 +32,20 @@ _EXPORTS = {
     "smoothness_gap": "lipschitz",
 }
 _MODULES = (
-    "baselines", "cluster", "experiment", "findings", "geometry", "lipschitz", "metrics", "models", "pooling",
-    "plots", "records", "smoothness", "stats", "tasks",
+    "baselines", "calibration", "cluster", "comparison", "conformal", "controls", "experiment", "findings",
+    "geometry", "lipschitz", "metrics", "models", "plots", "pooling", "power", "records", "reference",
+    "representation", "saving", "smoothness", "stats", "symmetry", "tasks",
 )  # fmt: skip
 
 __all__ = [
+    "ConformalRegressor",
     "MLPHead",
     "TabularFeatures",
     "TextEmbedder",
     "__version__",
     "cluster",
     "kendall_tau",
+    "load",
     "mae",
     "metrics",
     "models",
@@ -48,6 +54,7 @@ __all__ = [
     "pearson",
     "pooling",
     "r2",
+    "save",
     "serialize",
     "smoothness_gap",
     "tasks",
@@ -56,12 +63,14 @@ __all__ = [
 
 if TYPE_CHECKING:
     from embreg import cluster, metrics, models, pooling, tasks
+    from embreg.conformal import ConformalRegressor
     from embreg.embedder import TextEmbedder
     from embreg.engine.workers import use_workers
     from embreg.features import TabularFeatures
     from embreg.head import MLPHead
     from embreg.lipschitz import nlfd, smoothness_gap
     from embreg.metrics import kendall_tau, mae, mse, pearson, r2
+    from embreg.saving import load, save
     from embreg.serialize import serialize
 
 
