@@ -20,7 +20,7 @@ OFFLINE := EMBREG_OFFLINE=1 HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup weights book test lint unit nbval smoke bench notebooks lab lock clean
+.PHONY: help setup weights data book test lint unit nbval smoke bench notebooks lab lock clean
 
 help:  ## list the targets
 	@echo "usage: make TARGET"
@@ -49,6 +49,9 @@ $(STAMP): pyproject.toml constraints.txt
 weights: setup  ## get and verify the default model weights
 	$(BIN)/embreg models fetch
 
+data: setup  ## get and verify the ordinary tables and the C sources that tests read
+	$(BIN)/embreg data fetch
+
 book: weights  ## run the notebooks of profile offline and render the book
 	$(OFFLINE) $(BIN)/embreg run --profile offline $(RUN_ARGS)
 	$(OFFLINE) $(BIN)/embreg book --profile offline
@@ -61,7 +64,7 @@ lint: setup  ## style, types, and whether the pins agree
 	$(BIN)/mypy
 	$(BIN)/python tools/lock.py --check
 
-unit: weights  ## unit tests and docstring examples
+unit: weights data  ## unit tests and docstring examples
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 $(PYTEST_ARGS)
 
 # Warnings are errors in the package's own tests; here they would be those of Jupyter's machinery.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -49,18 +50,30 @@ class Task:
     y : ndarray of float64, shape (n,)
         Targets. A read-only copy is kept.
     suite, function, variant : str
-        Where the target comes from.
+        Where the target comes from; of measured data the family and the task.
     dof : int
-        Degrees of freedom: the number of coordinates.
+        Degrees of freedom: the number of coordinates, or of parameters, inactive ones included.
     seed : int
         Seed of the points.
     shift : float
         Largest shift per coordinate.
+    unit : str
+        Of y; ``"1"`` for a ratio, empty where y has none.
+    direction : {"min", "max"}
+        Which end of y is the good one.
+    target : str
+        What y is, in words.
+    noise_sd : float
+        Standard deviation of y between repeats of a row: 0 where they are equal, NaN where unknown.
+    effective_dof : int or None
+        How many parameters a model was seen to use (see `embreg.effective.effective_dof`), None where
+        nobody counted.
 
     Raises
     ------
     ValueError
-        `y` is not one finite number for each row.
+        `y` is not one finite number for each row, `direction` is neither of the two, or `noise_sd` is
+        negative or infinite.
 
     Examples
     --------
@@ -79,6 +92,11 @@ class Task:
     seed: int
     variant: str
     shift: float = 0.0
+    unit: str = ""
+    direction: Literal["min", "max"] = "min"
+    target: str = ""
+    noise_sd: float = math.nan
+    effective_dof: int | None = None
 
     def __post_init__(self) -> None:
         y = np.array(self.y, dtype=np.float64, copy=True)
@@ -93,11 +111,37 @@ class Task:
                 f"{self.name}: y must be finite, however: got {y[bad][0]} at row {int(np.argmax(bad))} "
                 f"({int(bad.sum())} of {len(y)} rows). Drop these rows, and say so, or repair the source."
             )
+        if self.direction not in ("min", "max"):
+            raise ValueError(
+                f"{self.name}: direction must be 'min' or 'max', however: got {self.direction!r}. "
+                "Say which end of y is the good one."
+            )
+        if self.noise_sd < 0 or math.isinf(self.noise_sd):
+            raise ValueError(
+                f"{self.name}: noise_sd must be a finite number from 0, however: got {self.noise_sd!r}. "
+                "Leave it out (NaN) where the noise is not known."
+            )
         y.setflags(write=False)
         object.__setattr__(self, "y", y)
 
     def __len__(self) -> int:
         return len(self.y)
+
+    @property
+    def noise_ratio(self) -> float:
+        """Noise as a share of the spread of y: `noise_sd` over the standard deviation of `y`, as sampled.
+
+        Where the noise of rows is independent, it leaves an R² of about 1 less its square to be learnt. NaN
+        where the noise is not known or `y` is constant.
+
+        Examples
+        --------
+        >>> Task("t", pd.DataFrame({"a": [0, 1, 2]}), np.array([1.0, 3.0, 5.0]), "own", "f", 1, 0, "",
+        ...      noise_sd=0.5).noise_ratio
+        0.25
+        """
+        spread = float(self.y.std(ddof=1)) if len(self.y) and np.ptp(self.y) > 0 else math.nan
+        return float(self.noise_sd) / spread
 
     def split(self, seed: int = 0) -> Split:
         """Shuffle the rows and cut them 8-1-1, as the paper does.

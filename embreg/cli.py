@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from embreg.commands import data as _cli_data
 from embreg.commands import embed as _cli_embed
 from embreg.commands import models as _cli_models
 from embreg.commands import store as _cli_store
@@ -105,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     _cli_models.add(commands)
     _cli_embed.add(commands)
     _cli_store.add(commands)
+    _cli_data.add(commands)
 
     notebooks = command(
         commands, "notebooks", _notebooks, "execute the committed notebooks with their defaults, in place",

@@ -1,4 +1,4 @@
-"""Compare representations and heads on the synthetic functions (section 3): one tidy row per result."""
+"""Compare representations and heads, on functions (section 3) or tables (section 5): one tidy row a fit."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pandas as pd
 from embreg._features import embed, features_of
 from embreg._fit import check_head, fit_and_score, heads
 from embreg._progress import Progress
-from embreg._task import Split, split_rows
+from embreg._task import Split, Task, split_rows
 from embreg.representation import TRADITIONAL, Representation
 
-__all__ = ["TRADITIONAL", "Representation", "Suite", "compare", "fit_and_score", "heads"]
+__all__ = ["TRADITIONAL", "Representation", "Suite", "compare", "compare_tasks", "fit_and_score", "heads"]
 
 
 @dataclass(frozen=True)
@@ -96,10 +96,11 @@ def compare(
     -------
     DataFrame
         Where: ``suite, variant, shift, task, dof, seed``. What: ``representation, model, style, decimals,
-        pooling, layer, stage, weights, dtype`` (the one computed in; missing without a language model),
-        ``control, head, n_samples``. Scores on the test rows: ``kendall_tau, pearson, mse, mae, r2,
-        constant`` (see `metrics.score_all`), and the same on the validation rows, where the configuration
-        was chosen: ``val_kendall_tau, val_pearson, val_mse, val_mae, val_r2, val_constant``. About the fit:
+        notation, names, missing, pooling, layer, stage, weights, dtype`` (the one computed in; missing
+        without a language model), ``overflow, control, head, n_samples``. Scores on the test rows:
+        ``kendall_tau, pearson, mse, mae, r2, constant`` (see `metrics.score_all`), and the same on the
+        validation rows, where the configuration was chosen: ``val_kendall_tau, val_pearson, val_mse,
+        val_mae, val_r2, val_constant``. About the fit:
         ``width`` of the features, ``chosen`` on the validation rows, ``fit_seconds`` per target. About
         the strings: ``tokens_per_row, unk_rate, truncated``, and ``embed_seconds``, the representation's
         share of the forward passes of this call.
@@ -142,6 +143,77 @@ def compare(
     return pd.DataFrame(records)
 
 
+def compare_tasks(
+    representations: Sequence[Representation],
+    tasks: Sequence[Task],
+    *,
+    seeds: Sequence[int],
+    n_samples: int | None = None,
+    heads: Mapping[str, Sequence[str]] | None = None,
+    mlp: Mapping[str, Any] | None = None,
+) -> pd.DataFrame:
+    """Fit every head on every representation of tables with rows of their own (section 5, Table 1).
+
+    A seed cuts the rows 8-1-1 and starts the heads; it changes no string, so that a row is embedded once.
+
+    Parameters
+    ----------
+    representations : sequence of Representation
+        Each with a label of its own.
+    tasks : sequence of Task
+        Such as ``tasks.family("compiler")``; each with a name of its own.
+    seeds : sequence of int
+    n_samples : int, optional
+        The first so many rows of each task; default all. A task with fewer gives all it has.
+    heads, mlp
+        As for `compare`.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `compare`, where ``suite`` is the family, ``dof`` the nominal number of parameters
+        and ``n_samples`` what was there; and ``effective_dof, direction, noise_ratio`` of the task.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `compare`; also two tasks of one name.
+
+    Examples
+    --------
+    >>> from embreg.tasks import bbob
+    >>> heads = {"φ_trad": ["ridge_squares"]}
+    >>> out = compare_tasks([TRADITIONAL], [bbob("Sphere", 2, n=60)], seeds=[0], heads=heads)
+    >>> round(out.kendall_tau.item(), 2)
+    1.0
+    """
+    heads = {r.label: ["mlp"] for r in representations} | dict(heads or {})
+    _check({"representations": representations, "tasks": tasks, "seeds": seeds}, heads, mlp)
+    names = [task.name for task in tasks]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"every task needs a name of its own, however: {twice} are used twice")
+    records: list[dict[str, Any]] = []
+    fits = sum(len(heads[r.label]) for r in representations)
+    with Progress("comparing", len(tasks) * len(seeds) * fits) as bar:
+        for task, seed in product(tasks, seeds):
+            n = min(n_samples or len(task), len(task))
+            rows, Y, parts = task.rows.iloc[:n], task.y[:n, None], split_rows(n, seed)
+            embedded = embed(representations, rows, seed)
+            place = {"suite": task.suite, "variant": task.variant, "shift": task.shift, "task": task.name,
+                     "dof": task.dof, "seed": seed, "effective_dof": task.effective_dof,
+                     "direction": task.direction, "noise_ratio": task.noise_ratio}  # fmt: skip
+            for rep in representations:
+                vectors, about = embedded[rep]
+                features = features_of(rep, vectors, rows, parts.train, seed)
+                for head in heads[rep.label]:
+                    (score,) = fit_and_score(features, rows, Y, head=head, seed=seed, mlp=mlp, parts=parts)
+                    records.append(
+                        {**place, **_describe(rep), "head": head, "n_samples": n, **score, **about}
+                    )
+                    bar.advance(1)
+    return pd.DataFrame(records)
+
+
 def _nested(n_samples: int, n_test: int) -> Split:
     """The first `n_test` rows test; of the others every ninth validates, so that fewer are part of more."""
     rest = np.arange(n_test, n_test + n_samples)
@@ -152,6 +224,8 @@ def _nested(n_samples: int, n_test: int) -> Split:
 def _describe(rep: Representation) -> dict[str, Any]:
     fields = {"representation": rep.label, **asdict(rep)}
     del fields["label"], fields["width"]
+    if isinstance(rep.names, bool):  # a column has one type
+        fields["names"] = "real" if rep.names else "none"
     kept = fields if rep.model else {k: v if k == "representation" else None for k, v in fields.items()}
     return {**kept, "control": rep.control}
 

@@ -10,6 +10,7 @@ import pandas as pd
 from embreg.stats import Interval, mean_interval, paired_interval
 
 __all__ = [
+    "best_heads",
     "bound",
     "differences",
     "falls",
@@ -136,6 +137,48 @@ def mean_of(records: pd.DataFrame, side: tuple[str, str], **where: Any) -> Inter
     0.5
     """
     return mean_interval(select(records, *side, **where))
+
+
+def best_heads(records: pd.DataFrame, by: str = "val_mse") -> pd.DataFrame:
+    """Records of the head that did best on the validation rows, per task, seed and representation.
+
+    Test rows play no part in the choice, so that the best of many heads is not flattered by having many.
+
+    Parameters
+    ----------
+    records : DataFrame
+        Of `experiment.compare` or `compare_tasks`, with more than one head.
+    by : str
+        Column to choose by: an error, the lower the better.
+
+    Returns
+    -------
+    DataFrame
+        One record for each cell, ``head`` replaced by ``"best"`` and kept as ``chosen_head``.
+
+    Raises
+    ------
+    ValueError
+        Representations that were not fitted with the same heads, or a missing value of `by`.
+
+    Examples
+    --------
+    >>> t = pd.DataFrame({"task": "f", "seed": 0, "representation": "u", "head": ["mlp", "knn"],
+    ...                   "val_mse": [0.5, 0.2], "kendall_tau": [0.6, 0.8]})
+    >>> best_heads(t)[["head", "chosen_head", "kendall_tau"]].values.tolist()
+    [['best', 'knn', 0.8]]
+    """
+    heads = {rep: frozenset(part["head"]) for rep, part in records.groupby("representation", sort=False)}
+    if len(set(heads.values())) > 1:
+        listed = "; ".join(f"{rep!s}: {', '.join(sorted(names))}" for rep, names in heads.items())
+        raise ValueError(f"every representation needs the same heads for a fair choice, however: {listed}")
+    if records[by].isna().any():
+        raise ValueError(
+            f"{by} is missing in {int(records[by].isna().sum())} records; fit with validation rows"
+        )
+    cell = [c for c in ("suite", "task", "dof", "seed", "representation", "n_samples") if c in records]
+    best = records.loc[records.groupby(cell, sort=False)[by].idxmin()]
+    return best.assign(chosen_head=best["head"], head="best")
 
 
 def paired(records: pd.DataFrame, a: str, b: str, *, head: str = "mlp", **where: Any) -> pd.DataFrame:

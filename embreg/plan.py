@@ -43,6 +43,8 @@ class Part:
     per_seed, seeds : int
         Rows of one seed, and seeds.
     weights : {"pretrained", "random"}
+    task : str
+        Name of a measured task, whose rows are its own; empty for points of `dof` coordinates.
     """
 
     model: str
@@ -51,6 +53,7 @@ class Part:
     per_seed: int
     seeds: int
     weights: str = "pretrained"
+    task: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,7 @@ def plan(parameters: Mapping[str, Any]) -> Plan:
 
     It understands the names that the notebooks share: ``models`` or ``model``, ``random_models``, ``dofs``
     or ``dof``, ``n_seeds`` or ``seeds``, ``n_samples``, ``n`` or ``sizes``, ``n_test``, ``styles`` or
-    ``style``.
+    ``style``; and ``families`` with ``tasks_per_family``, or ``tasks`` with ``formats``, of measured tasks.
 
     Parameters
     ----------
@@ -141,6 +144,8 @@ def plan(parameters: Mapping[str, Any]) -> Plan:
     """
     models = _several(parameters, "models", "model")
     rows = _several(parameters, "n_samples", "n", "n_points", "sizes")
+    if models and rows and ("families" in parameters or "tasks" in parameters):
+        return _sum(_measured(parameters, [str(m) for m in models], max(int(r) for r in rows)))
     dofs = [int(d) for d in _several(parameters, "dofs", "dof")]
     if not (models and rows and dofs):
         return Plan(notes=("embeds nothing that its parameters tell of",))
@@ -157,15 +162,36 @@ def plan(parameters: Mapping[str, Any]) -> Plan:
     )
 
 
+def _measured(parameters: Mapping[str, Any], models: Sequence[str], n: int) -> Iterable[Part]:
+    """Parts of measured tasks: their rows are the same for every seed, and differ by format."""
+    from embreg.families import card
+
+    limit = int(parameters.get("tasks_per_family") or 0) or None
+    names = [str(name) for name in _several(parameters, "tasks")]
+    names += [f"{family}/{task}" for family in _several(parameters, "families")
+              for task in list(card(str(family))["tasks"])[:limit]]  # fmt: skip
+    formats = max(len(_several(parameters, "formats")), 1)
+    for name, model in product(names, models):
+        family, task = name.split("/")
+        if family == "bbob":
+            points, dof = n * int(parameters["n_seeds"]), int(parameters["bbob_dof"])
+            yield Part(model, "json", dof, points, formats)
+        else:
+            yield Part(model, "json", 0, min(n, card(family)["tasks"][task]["n"]), formats, task=name)
+
+
 def _sum(parts: Iterable[Part]) -> Plan:
     total, tokens, flops, peak, exact, notes, counted = 0, 0.0, 0.0, 0, True, [], []
     for part in parts:
-        model = part.model.split(":")[0]
+        model = _name(part.model)
         shape = _shape(model)
         if shape is None:
             notes.append(f"{model}: unknown, not counted")
             continue
-        count, (length, known) = part.per_seed * part.seeds, _length(part.model, part.dof, part.style)
+        count, (length, known) = (
+            part.per_seed * part.seeds,
+            _length(part.model, part.dof, part.style, part.task),
+        )
         counted.append(part)
         exact &= known
         total += count
@@ -175,8 +201,8 @@ def _sum(parts: Iterable[Part]) -> Plan:
         if shape.context and length > shape.context:
             about = "" if known else "≈ "
             notes.append(
-                f"{model}: rows of {part.dof} DOF in style {part.style} have {about}{length:.0f} tokens, "
-                f"it reads {shape.context}"
+                f"{model}: rows of {part.task or f'{part.dof} DOF'} in style {part.style} have {about}"
+                f"{length:.0f} tokens, it reads {shape.context}"
             )
     seconds = flops / (EFFICIENCY * gemm_rate()) if flops else 0.0
     return Plan(
@@ -201,6 +227,16 @@ def _several(parameters: Mapping[str, Any], *names: str) -> list[Any]:
     return []
 
 
+def _name(model: str) -> str:
+    """Model of what notebooks write: without the format behind its name."""
+    from embreg.representation import Representation
+
+    try:
+        return str(Representation.of(model).model)
+    except ValueError:  # the notebook's own word for a format, such as "auto"
+        return model.split(":")[0]
+
+
 def _shape(model: str) -> Shape | None:
     """Size of a model, as far as it can be told without fetching it."""
     try:
@@ -221,17 +257,22 @@ def _folder(model: str) -> Path | None:
 
 
 @lru_cache(maxsize=256)
-def _length(model: str, dof: int, style: str) -> tuple[float, bool]:
+def _length(model: str, dof: int, style: str, task: str = "") -> tuple[float, bool]:
     """Mean tokens of a row, and whether the model's own tokenizer counted them."""
+    from embreg.families import family
+    from embreg.representation import Representation
     from embreg.serialize import serialize
 
-    points = np.random.default_rng(0).uniform(-5, 5, (_SAMPLE, dof))
-    name, *settings = model.split(":")
-    decimals = int(settings[1]) if len(settings) > 1 and settings[1].isdigit() else 4
-    try:
-        texts = serialize(points, style=settings[0] if settings else style, decimals=decimals)  # type: ignore[arg-type]
-    except ValueError:  # the notebook's own word, such as "auto"
-        texts = serialize(points)
+    name = _name(model)
+    if task:
+        group, one = task.split("/")
+        texts = Representation.of(model, missing="omit").strings(family(group, [one])[0].rows.head(_SAMPLE))
+    else:
+        points = np.random.default_rng(0).uniform(-5, 5, (_SAMPLE, dof))
+        try:
+            texts = Representation.of(model if ":" in model else f"{model}:{style}").strings(points)
+        except ValueError:  # the notebook's own word, such as "auto"
+            texts = serialize(points)
     folder = _folder(name)
     if folder is not None and (folder / "tokenizer.json").is_file():
         try:

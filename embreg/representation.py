@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ import pandas as pd
 
 __all__ = ["TRADITIONAL", "Representation"]
 
+_NOTATIONS = {"e": "scientific", "d": "digits"}
 _STYLES = ("json", "pairs", "values")
 
 
@@ -22,9 +24,8 @@ class Representation:
         Name in records and figures.
     model : str or None
         As for `TextEmbedder`.
-    style, decimals : str, int
-        As for `serialize`.
-    pooling, layer, stage, weights, dtype : as for `TextEmbedder`
+    style, decimals, notation, names, missing : as for `serialize`
+    pooling, layer, stage, weights, dtype, overflow : as for `TextEmbedder`
     control : str
         One of `controls.CONTROLS`, or ``"concat"`` for φ_trad and φ_LLM side by side; empty for none.
     width : int or None
@@ -42,6 +43,8 @@ class Representation:
     'json'
     >>> Representation.of("all-MiniLM-L6-v2:values:2").decimals
     2
+    >>> Representation.of("all-MiniLM-L6-v2:json:2e").notation
+    'scientific'
     >>> Representation("bag", control="bag", width=512).model is None
     True
     """
@@ -50,11 +53,15 @@ class Representation:
     model: str | None = None
     style: Literal["json", "pairs", "values"] = "json"
     decimals: int = 4
+    notation: Literal["decimal", "scientific", "digits", "shortest"] = "decimal"
+    names: bool | Literal["numbered"] = True
+    missing: Literal["null", "omit"] = "null"
     pooling: str = "mean"
     layer: int = -1
     stage: Literal["forward", "vocab"] = "forward"
     weights: Literal["pretrained", "random"] = "pretrained"
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    overflow: Literal["error", "truncate"] = "error"
     control: str = ""
     width: int | None = None
 
@@ -77,6 +84,12 @@ class Representation:
             raise ValueError(
                 f"control {self.control!r} needs a language model, however: {self.label!r} has none"
             )
+        plain = (self.notation, self.names, self.missing) == ("decimal", True, "null")
+        if level == "strings" and not plain:
+            raise ValueError(
+                f"control {self.control!r} writes names, decimals and null, however: {self.label!r} has "
+                f"notation {self.notation!r}, names {self.names!r} and missing {self.missing!r}"
+            )
         if level == "traditional" and self.model is not None:
             raise ValueError(
                 f"control {self.control!r} is made of φ_trad, however: {self.label!r} has model "
@@ -90,24 +103,33 @@ class Representation:
 
     @classmethod
     def of(cls, text: str, **settings: Any) -> Representation:
-        """From ``model``, ``model:style`` or ``model:style:decimals``, as notebooks write it.
+        """From ``model``, ``model:style`` or ``model:style:numbers``, as notebooks write it.
+
+        ``numbers`` is a count of decimals, alone or followed by ``e`` (scientific) or ``d`` (digits apart),
+        or ``s`` for the shortest text that keeps every bit.
 
         Raises
         ------
         ValueError
-            No model, an unknown style, decimals that are no number, or more parts than three.
+            No model, an unknown style, numbers written in no such way, or more parts than three.
         """
-        parts = text.split(":")
+        # The name of a service has colons of its own.
+        service = re.fullmatch(r"(service:.+?)((?::(?:json|pairs|values)(?::[^:/]+)?)?)", text)
+        parts = [service[1], *service[2].split(":")[1:]] if service else text.split(":")
+        numbers = re.fullmatch(r"(\d+)([ed]?)|s", parts[2]) if len(parts) > 2 else None
         good = parts[0] and parts[1:2] in ([], *([s] for s in _STYLES))
-        if not good or len(parts) > 3 or (len(parts) == 3 and not parts[2].isdecimal()):
+        if not good or len(parts) > 3 or (len(parts) == 3 and numbers is None):
             raise ValueError(
-                f"a representation is written model[:style[:decimals]] with style one of {_STYLES}, "
-                f"however: got {text!r}"
+                f"a representation is written model[:style[:numbers]] with style one of {_STYLES} and "
+                f"numbers such as 2, 2e (scientific), 2d (digits apart) or s (shortest), however: "
+                f"got {text!r}"
             )
         if len(parts) > 1:
             settings["style"] = parts[1]
-        if len(parts) > 2:
-            settings["decimals"] = int(parts[2])
+        if numbers is not None:
+            settings["notation"] = _NOTATIONS.get(numbers[2] or "", "decimal") if numbers[1] else "shortest"
+        if numbers is not None and numbers[1]:
+            settings["decimals"] = int(numbers[1])
         return cls(**{"label": parts[0], "model": parts[0], **settings})
 
     @property
@@ -127,7 +149,10 @@ class Representation:
             from embreg.controls import control_strings
 
             return control_strings(self.control, rows, self.style, self.decimals, random_state)
-        return serialize(rows, style=self.style, decimals=self.decimals)
+        return serialize(
+            rows, style=self.style, decimals=self.decimals, notation=self.notation, names=self.names,
+            missing=self.missing,
+        )  # fmt: skip
 
     def embedder(self) -> Any:
         """The `TextEmbedder` of this representation."""
@@ -137,7 +162,7 @@ class Representation:
             raise ValueError(f"{self.label} has no language model")
         return TextEmbedder(
             self.model, pooling=self.pooling, layer=self.layer, stage=self.stage, weights=self.weights,
-            dtype=self.dtype,
+            dtype=self.dtype, overflow=self.overflow,
         )  # fmt: skip
 
 

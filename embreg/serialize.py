@@ -14,10 +14,13 @@ import numpy as np
 __all__ = ["serialize"]
 
 Style = Literal["json", "pairs", "values"]
-Notation = Literal["decimal", "scientific", "digits"]
+Notation = Literal["decimal", "scientific", "digits", "shortest"]
+Names = bool | Literal["numbered"]
+Missing = Literal["null", "omit"]
 
+_NULL = "null"
 _STYLES = ("json", "pairs", "values")
-_NOTATIONS = ("decimal", "scientific", "digits")
+_NOTATIONS = ("decimal", "scientific", "digits", "shortest")
 
 
 def serialize(
@@ -26,7 +29,8 @@ def serialize(
     style: Style = "json",
     decimals: int = 4,
     notation: Notation = "decimal",
-    names: bool = True,
+    names: Names = True,
+    missing: Missing = "null",
 ) -> list[str]:
     """Write each row of a table as one string.
 
@@ -43,11 +47,15 @@ def serialize(
         ``{x0:1.2346,x1:-4.5000}``, ``x0=1.2346; x1=-4.5000``, or ``[1.2346,-4.5000]``.
     decimals : int
         Digits after the point (of the mantissa in scientific notation), 0 to 17.
-    notation : {"decimal", "scientific", "digits"}
-        ``-4.5000``, ``-4.5000e+00``, or ``- 4 . 5 0 0 0`` (digits apart, one token each).
-    names : bool
-        Write the column names. Without them ``json`` becomes ``{1.2346,-4.5000}``; ``values`` never
-        has any.
+    notation : {"decimal", "scientific", "digits", "shortest"}
+        ``-4.5000``, ``-4.5000e+00``, ``- 4 . 5 0 0 0`` (digits apart, one token each), or ``-4.5``: the
+        shortest text that reads back as the same float64, whatever `decimals` is.
+    names : bool or "numbered"
+        Write the column names; ``"numbered"`` writes x0, x1, … in their place. Without them ``json``
+        becomes ``{1.2346,-4.5000}``; ``values`` never has any.
+    missing : {"null", "omit"}
+        Write a missing value as ``null``, or leave it out with its name, as a parameter that is not
+        active is left out of a Vizier trial.
 
     Returns
     -------
@@ -59,8 +67,9 @@ def serialize(
     Raises
     ------
     ValueError
-        Unknown style or notation, `decimals` out of range, an infinite number, dicts with
-        different keys, an array that is not 2-D, rows without columns.
+        Unknown style, notation, `names` or `missing`, `decimals` out of range, an infinite number, dicts
+        with different keys, an array that is not 2-D, rows without columns; values left out where
+        there are no names, so that nobody could tell which.
     TypeError
         Rows of an unknown kind, or a cell that has no one way to be written (bytes, durations,
         complex numbers, nested lists, other objects).
@@ -78,6 +87,8 @@ def serialize(
     ['[1.23,-4.50]']
     >>> serialize([{"lr": 0.001, "act": "relu"}], style="pairs", notation="scientific", decimals=1)
     ['lr=1.0e-03; act=relu']
+    >>> serialize([{"lr": 0.001, "depth": None}], notation="shortest", missing="omit")
+    ['{lr:0.001}']
     """
     if style not in _STYLES:
         raise ValueError(f"style must be one of {_STYLES}, however: got {style!r}")
@@ -85,20 +96,34 @@ def serialize(
         raise ValueError(f"notation must be one of {_NOTATIONS}, however: got {notation!r}")
     if isinstance(decimals, bool) or not isinstance(decimals, numbers.Integral) or not 0 <= decimals <= 17:
         raise ValueError(f"decimals must be a whole number from 0 to 17, however: got {decimals!r}")
+    if names not in (True, False, "numbered"):
+        raise ValueError(f"names must be True, False or 'numbered', however: got {names!r}")
+    if missing not in ("null", "omit"):
+        raise ValueError(f"missing must be 'null' or 'omit', however: got {missing!r}")
+    if style == "values":
+        names = False
+    if missing == "omit" and not names:
+        raise ValueError(
+            "missing='omit' needs names, or nobody could tell which value is left out, however: got "
+            f"style={style!r}, names={names!r}; use missing='null'"
+        )
     columns, table = _table(rows)
-    names = names and style != "values"
     left, between, equals, right = {
         "json": ("{", ",", ":", "}"),
         "pairs": ("", "; ", "=", ""),
         "values": ("[", ",", "", "]"),
     }[style]
-    prefix = [f"{c}{equals}" if names else "" for c in columns]
+    shown = [f"x{j}" for j in range(len(columns))] if names == "numbered" else columns
+    prefix = [f"{c}{equals}" if names else "" for c in shown]
     out = []
     for i, row in enumerate(table):
-        cells = [
-            p + _cell(v, int(decimals), notation, i, c) for p, v, c in zip(prefix, row, columns, strict=True)
+        cells = [_cell(v, int(decimals), notation, i, c) for v, c in zip(row, columns, strict=True)]
+        written = [
+            p + (_NULL if cell is None else cell)
+            for p, cell in zip(prefix, cells, strict=True)
+            if cell is not None or missing == "null"
         ]
-        out.append(left + between.join(cells) + right)
+        out.append(left + between.join(written) + right)
     return out
 
 
@@ -178,9 +203,10 @@ def _some_columns(n: int, d: int) -> None:
         raise ValueError(f"rows need at least one column, however: got {n} rows and no column")
 
 
-def _cell(value: Any, decimals: int, notation: str, row: int, column: str) -> str:
+def _cell(value: Any, decimals: int, notation: str, row: int, column: str) -> str | None:
+    """Text of a value; None where it is missing (a string "null" is not)."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return "null"
+        return None
     if isinstance(value, str):
         return str(value)
     if isinstance(value, bool | np.bool_):
@@ -191,12 +217,14 @@ def _cell(value: Any, decimals: int, notation: str, row: int, column: str) -> st
     if isinstance(value, numbers.Real | Decimal):
         number = float(value)
         if math.isnan(number):
-            return "null"
+            return None
         if math.isinf(number):
             raise ValueError(
                 f"a number must be finite, however: row {row}, column {column!r} is {number}; "
                 "replace it, or write None for a missing value"
             )
+        if notation == "shortest":
+            return repr(number + 0.0)  # -0.0 becomes 0.0
         text = _number(number, decimals, scientific=notation == "scientific")
         return " ".join(text) if notation == "digits" else text
     if isinstance(value, datetime.date | datetime.time):

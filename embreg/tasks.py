@@ -1,7 +1,9 @@
-"""Regression tasks: tables of points with a target, made from test functions.
+"""Regression tasks: tables of points with a target, from test functions or measured on real systems.
 
-All tasks of one number of coordinates (`dof`) and one seed share their points, whatever the function, the
-shift and the variant: embedding a point once serves them all.
+Measured tasks come in families: see `families` and `family`.
+
+All BBOB tasks of one number of coordinates (`dof`) and one seed share their points, whatever the function,
+the shift and the variant: embedding a point once serves them all.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from embreg import bbob as _vizier
 from embreg import coco as _coco
 from embreg._bbob_checks import unknown
 from embreg._task import LEAST_ROWS, Split, Task, split_rows, stream, whole
+from embreg.families import families, family
 
 __all__ = [
     "Split",
@@ -28,6 +31,8 @@ __all__ = [
     "bbob_points",
     "bbob_shift",
     "bbob_targets",
+    "families",
+    "family",
     "split_rows",
 ]
 

@@ -123,19 +123,20 @@ _HOME = pytest.StashKey[Path]()
 
 
 def _fresh_home() -> Path:
-    """Make an empty EMBREG_HOME that shares only the model weights with the real one.
+    """Make an empty EMBREG_HOME that shares only what was fetched with the real one.
 
     Embeddings stored by an earlier run could hide a fault, and tests must not fill the user's cache.
     """
     from embreg._files import home
 
-    weights = home() / "models"
-    weights.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="embreg-tests-"))
     try:
-        (folder / "models").symlink_to(weights.resolve(), target_is_directory=True)
+        for name in ("models", "tables", "sources"):
+            fetched = home() / name
+            fetched.mkdir(parents=True, exist_ok=True)
+            (folder / name).symlink_to(fetched.resolve(), target_is_directory=True)
     except OSError:  # Windows without developer mode: share the real home rather than copy 200 MB
-        folder.rmdir()
+        shutil.rmtree(folder)
         return folder
     os.environ["EMBREG_HOME"] = str(folder)
     return folder

@@ -415,6 +415,9 @@ def test_memo_knows_every_input(monkeypatch: pytest.MonkeyPatch) -> None:
         ("m:values", ("m", "values", 4)),
         ("m:pairs:0", ("m", "pairs", 0)),
         ("org/name:json:12", ("org/name", "json", 12)),
+        ("service:gemini/gemini-embedding-001", ("service:gemini/gemini-embedding-001", "json", 4)),
+        ("service:ollama/nomic:latest:values:2", ("service:ollama/nomic:latest", "values", 2)),
+        ("service:http://127.0.0.1:8000/v1#m:pairs", ("service:http://127.0.0.1:8000/v1#m", "pairs", 4)),
     ],
 )
 def test_representation_of_text(text: str, expected: tuple[str, str, int]) -> None:
@@ -424,14 +427,40 @@ def test_representation_of_text(text: str, expected: tuple[str, str, int]) -> No
 
 
 @pytest.mark.parametrize(
-    "text", ["", ":values", "m:", "m:yaml", "m:values:x", "m:values:-1", "m:values:²", "m:json:2:3"]
+    "text",
+    [
+        "",
+        ":values",
+        "m:",
+        "m:yaml",
+        "m:values:x",
+        "m:values:-1",
+        "m:values:²",
+        "m:json:2:3",
+        "m:json:e",
+        "m:json:2s",
+    ],
 )
 def test_representation_of_nonsense_is_an_error(text: str) -> None:
-    with pytest.raises(
-        ValueError, match=r"is written model\[:style\[:decimals\]\] .* however: got"
-    ) as caught:
+    with pytest.raises(ValueError, match=r"is written model\[:style\[:numbers\]\] .* however: got") as caught:
         Representation.of(text)
     assert repr(text) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [("2", "[1.25,1]"), ("1e", "[1.2e+00,1]"), ("2d", "[1 . 2 5,1]"), ("s", "[1.25,1]")],
+)
+def test_numbers_of_a_representation(numbers: str, expected: str) -> None:
+    assert Representation.of(f"m:values:{numbers}").strings([[1.25, 1]]) == [expected]
+
+
+def test_representation_leaves_out_and_numbers_names() -> None:
+    rows = pd.DataFrame({"act": ["relu"], "depth": pd.array([None], dtype="Int64"), "lr": [1e-5]})
+    rep = Representation.of("m:json:s", missing="omit", names="numbered")
+    assert rep.strings(rows) == ["{x0:relu,x2:1e-05}"]
+    with pytest.raises(ValueError, match="writes names, decimals and null, however"):
+        Representation.of("m:json:2e", control="permuted_digits")
 
 
 def test_representation_makes_strings_and_an_embedder(models: tuple[str, str]) -> None:

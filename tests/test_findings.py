@@ -192,3 +192,39 @@ def test_a_prediction_has_one_limit() -> None:
     for limits in ({}, {"above": 0.0, "below": 1.0}):
         with pytest.raises(ValueError, match="a prediction has one limit"):
             findings.bound("p", Interval(0, 0, 0), **limits)
+
+
+def fits(seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame(
+        [
+            {"suite": "s", "task": task, "seed": s, "representation": rep, "head": head,
+             "val_mse": rng.random(), "kendall_tau": rng.random()}
+            for task in "fg" for s in (0, 1) for rep in "uv" for head in ("mlp", "knn", "gp")
+        ]
+    )  # fmt: skip
+
+
+def test_the_best_head_is_chosen_without_the_test_rows() -> None:
+    table = fits()
+    best = findings.best_heads(table)
+    assert len(best) == 8 and set(best["head"]) == {"best"}
+    for _, row in best.iterrows():
+        cell = table[
+            (table.task == row.task) & (table.seed == row.seed) & (table.representation == row.representation)
+        ]
+        slow = min(cell.to_dict("records"), key=lambda r: r["val_mse"])
+        assert (row.chosen_head, row.kendall_tau) == (slow["head"], slow["kendall_tau"])
+    # Whatever the scores on test rows are, the choice is the same.
+    other = findings.best_heads(table.assign(kendall_tau=-table.kendall_tau))
+    assert other.chosen_head.tolist() == best.chosen_head.tolist()
+
+
+def test_the_best_of_unequal_sets_of_heads_is_no_fair_choice() -> None:
+    table = fits()
+    with pytest.raises(
+        ValueError, match="same heads for a fair choice, however: u: gp, knn, mlp; v: gp, knn"
+    ):
+        findings.best_heads(table[(table.representation == "u") | (table["head"] != "mlp")])
+    with pytest.raises(ValueError, match="val_mse is missing in 1 records"):
+        findings.best_heads(table.assign(val_mse=[np.nan, *table.val_mse[1:]]))

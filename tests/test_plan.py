@@ -106,3 +106,32 @@ def test_an_earlier_run_tells_the_time(tmp_path: Path, capsys: pytest.CaptureFix
 def test_a_models_own_style_and_decimals_count() -> None:
     long, short = (plan({"models": [m], "dofs": [5], "n": 10}) for m in (MODEL, f"{MODEL}:values:1"))
     assert short.tokens < long.tokens
+
+
+def test_measured_tasks_have_rows_of_their_own() -> None:
+    """Seeds cut the same rows anew; formats are other strings."""
+    from embreg.tasks import family
+
+    size = {t.name: len(t) for t in family("compiler", ["sort", "tree"])}
+    got = plan({"models": [MODEL], "tasks": list(size), "n_samples": 10_000, "n_seeds": 3, "bbob_dof": 5})
+    assert got.rows == sum(size.values()) and got.exact
+    task = family("compiler", ["sort"])[0]
+    texts = serialize(task.rows.head(20), missing="omit", notation="shortest")
+    one = plan({"models": [f"{MODEL}:json:s"], "tasks": ["compiler/sort"], "n_samples": 100, "n_seeds": 1})
+    assert one.rows == 100 and one.tokens == round(100 * np.mean(slow_counts(texts)))
+    two = plan({"models": [MODEL], "tasks": ["bbob/Sphere"], "formats": ["a", "b"], "n_samples": 100,
+                "n_seeds": 3, "bbob_dof": 5})  # fmt: skip
+    assert two.rows == 600
+    whole = plan(
+        {"models": [MODEL], "families": ["hpo_tables"], "tasks_per_family": 2, "n_samples": 50, "n_seeds": 1}
+    )
+    assert whole.rows == 100
+
+
+def slow_counts(texts: list[str]) -> list[int]:
+    from transformers import AutoTokenizer
+
+    from embreg.models import resolve
+
+    tokenizer = AutoTokenizer.from_pretrained(str(resolve(MODEL).path))
+    return [len(tokenizer(text).input_ids) for text in texts]

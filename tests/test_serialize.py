@@ -53,6 +53,46 @@ def test_the_papers_string() -> None:
     assert serialize(pd.DataFrame({"x0": [1.23456], "x1": [-4.5]})) == ["{x0:1.2346,x1:-4.5000}"]
 
 
+def test_numbered_names() -> None:
+    expected = "{x0:1.2346,x1:-4.5000,x2:-12,x3:true,x4:relu,x5:null}"
+    assert serialize([ROW], names="numbered") == [expected]
+    assert serialize([ROW], names="numbered", style="values") == serialize([ROW], style="values")
+
+
+def test_what_is_missing_may_be_left_out_with_its_name() -> None:
+    rows = [ROW, {**ROW, "gap": 3, "x0": float("nan"), "act": "null"}]
+    assert serialize(rows, missing="omit") == [
+        "{x0:1.2346,x1:-4.5000,n:-12,ok:true,act:relu}",
+        "{x1:-4.5000,n:-12,ok:true,act:null,gap:3}",  # the text null is a value
+    ]
+    # A parameter keeps its own number whatever is left out before it.
+    assert serialize(rows, missing="omit", names="numbered", style="pairs")[1].startswith(
+        "x1=-4.5000; x2=-12"
+    )
+    assert serialize([{"a": None}], missing="omit") == ["{}"]
+
+
+@pytest.mark.parametrize("how", [{"style": "values"}, {"names": False}])
+def test_nothing_is_left_out_where_nobody_could_tell(how: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"missing='omit' needs names, .* use missing='null'"):
+        serialize([ROW], missing="omit", **how)
+
+
+@pytest.mark.parametrize("how", [{"missing": "drop"}, {"names": "real"}, {"notation": "roman"}])
+def test_unknown_words_are_errors(how: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=rf"{next(iter(how))} must be .* however: got"):
+        serialize([ROW], **how)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+@example(-0.0)
+@example(5e-324)
+def test_the_shortest_text_reads_back_as_the_same_number(value: float) -> None:
+    (text,) = serialize([{"x": value}], notation="shortest", style="values")
+    assert float(text[1:-1]) == value and not text.startswith("[-0.0]")
+    assert serialize([{"x": np.float64(value)}], notation="shortest", style="values") == [text]
+
+
 # --- numbers -----------------------------------------------------------------------------------------
 
 

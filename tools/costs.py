@@ -134,7 +134,7 @@ def _length(part: Part) -> float:
     spec = spec_of(name)
     same = spec is not None and spec.architecture == MODELS[MEASURED_MODEL].architecture
     length, exact = planning._length(
-        ":".join(filter(None, [MEASURED_MODEL if same else name, style])), part.dof, part.style
+        ":".join(filter(None, [MEASURED_MODEL if same else name, style])), part.dof, part.style, part.task
     )
     if not exact:
         raise RuntimeError(f"the tokenizer of {MEASURED_MODEL} is not here: embreg models fetch")
