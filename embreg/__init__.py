@@ -32,9 +32,10 @@ _EXPORTS = {
     "smoothness_gap": "lipschitz",
 }
 _MODULES = (
-    "baselines", "calibration", "cluster", "comparison", "conformal", "controls", "experiment", "findings",
-    "geometry", "lipschitz", "metrics", "models", "plots", "pooling", "power", "records", "reference",
-    "representation", "saving", "smoothness", "stats", "symmetry", "tasks",
+    "baselines", "calibration", "checking", "cluster", "comparison", "conformal", "controls", "effective",
+    "experiment", "families", "findings", "geometry", "ladders", "lipschitz", "metrics", "models", "plots",
+    "pooling", "power", "records", "reference", "representation", "saving", "service", "smoothness", "stats",
+    "symmetry", "tables", "tasks",
 )  # fmt: skip
 
 __all__ = [

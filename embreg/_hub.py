@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from embreg._folder import check_folder
+from embreg._gated import access_advice
 from embreg._progress import without_widgets
 from embreg._specs import WeightsUnavailable
 
@@ -103,6 +104,8 @@ def snapshot(repository: str, revision: str | None, *, network: bool) -> tuple[P
         # A branch that was fetched before is better than nothing; the commit found is what gets recorded.
         if (here := cached(repository, revision)) is not None:
             return here
+        if advice := access_advice(error, repository):
+            raise WeightsUnavailable(f"cannot get {at}: {advice}") from error
         raise WeightsUnavailable(
             f"cannot get {at} from the hub, and no local folder has that name: {error}. Ways out: a mirror "
             "(HF_ENDPOINT), a local folder given as the model, or a named model that installs from a package "

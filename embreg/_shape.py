@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 __all__ = ["Shape", "folder_shape", "shape_of", "spec_shape"]
 
@@ -78,10 +79,25 @@ def folder_shape(folder: Path | None) -> Shape | None:
     if folder is None:
         return None
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config |= config.get("text_config") or {}  # of a model that reads pictures too
     dim = config.get("hidden_size") or config.get("d_model") or config.get("n_embd")
     layers = config.get("num_hidden_layers") or config.get("num_layers") or config.get("n_layer")
     if not dim or not layers:
         return None
-    body = 12 * layers * dim * dim  # attention 4 d², a feed-forward block of four times the width 8 d²
+    body = layers * _block(config, dim)
     everything = body + dim * config.get("vocab_size", 0)
-    return Shape(dim, layers, body, everything, config.get("max_position_embeddings"))
+    # T5's configuration has n_positions, which nothing in it reads.
+    relative = str(config.get("model_type")).endswith("t5")
+    context = None if relative else config.get("max_position_embeddings") or config.get("n_positions")
+    return Shape(dim, layers, body, everything, context)
+
+
+def _block(config: dict[str, Any], dim: int) -> int:
+    """Parameters of the matrices of one block."""
+    heads = config.get("num_attention_heads") or config.get("num_heads") or config.get("n_head") or 1
+    head = config.get("head_dim") or config.get("d_kv") or dim // heads
+    shared = config.get("num_key_value_heads") or heads  # several queries may share a key
+    wide = config.get("intermediate_size") or config.get("d_ff") or config.get("n_inner") or 4 * dim
+    gated = "num_key_value_heads" in config or config.get("model_type") in ("modernbert", "nomic_bert")
+    gated = gated or str(config.get("feed_forward_proj")).startswith("gated")
+    return int(2 * dim * head * (heads + shared) + (3 if gated else 2) * dim * wide)

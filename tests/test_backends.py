@@ -22,7 +22,7 @@ from embreg.engine import backends as _backends
 from embreg.engine import openvino_graph as _ir
 from embreg.engine.backends import OPENVINO_TYPES, resolve_backend
 from embreg.engine.core import Engine, Output, load_engine
-from embreg.models import MODELS, resolve
+from embreg.models import OFFLINE, resolve
 from embreg.tasks import bbob_points
 from tests.tiny import LAYERS, tiny_bert, tiny_model, tiny_t5
 
@@ -72,7 +72,7 @@ def test_every_type_that_openvino_may_compute_agrees_in_every_layer(kind: str, t
         np.testing.assert_allclose(other[key], one[key], rtol=0, atol=1e-5 * scale, err_msg=str(key))
 
 
-@pytest.mark.parametrize("model", [name for name, spec in MODELS.items() if spec.package is not None])
+@pytest.mark.parametrize("model", OFFLINE)
 def test_models_that_work_offline_agree_to_1e5(model: str) -> None:
     texts = mixed_rows()
     one = embedder(model, "torch").fit_transform(texts)
@@ -414,3 +414,35 @@ def test_cuda_agrees_with_the_cpu(model: str) -> None:
     texts = mixed_rows()
     cpu = embedder(model, "torch").fit_transform(texts)
     np.testing.assert_allclose(embedder(model, "torch", device="cuda").fit_transform(texts), cpu, atol=1e-4)
+
+
+def test_two_threads_may_meet_openvino_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first look at numpy hung for ever where two threads came to it at once; the wait makes them."""
+    if find_spec("openvino") is None:
+        pytest.skip("openvino is not installed")
+    code = """
+import builtins, os, sys, threading, time
+import torch
+from embreg import TextEmbedder
+
+real = builtins.__import__
+
+def slow(name, *rest, **more):
+    if name.startswith("numpy") and threading.current_thread().name.startswith("embreg"):
+        time.sleep(0.3)
+    return real(name, *rest, **more)
+
+torch.set_num_threads(2)
+embedder = TextEmbedder(sys.argv[1], backend="openvino", dtype="float32", store=None)
+texts = [" ".join(["a"] * 20) + str(i) for i in range(600)]  # more than one batch
+embedder.fit(texts)
+builtins.__import__ = slow
+assert embedder.transform(texts).shape[0] == 600
+"""
+    env = {**os.environ, "EMBREG_HOME": str(tmp_path / "home")}
+    monkeypatch.setenv("EMBREG_HOME", env["EMBREG_HOME"])
+    folder = tiny_bert(tmp_path / "model")
+    TextEmbedder(str(folder), backend="openvino", store=None).fit_transform(
+        ["a"]
+    )  # keeps the converted graph
+    subprocess.run([sys.executable, "-c", code, str(folder)], check=True, env=env, timeout=120)

@@ -29,7 +29,7 @@ from benchmarks._tables import show, tables_of
 from benchmarks._timing import alternate, spread, times_faster
 from benchmarks._work import Peak, work_of
 from embreg import TextEmbedder
-from embreg.models import MODELS, resolve
+from embreg.models import MODELS, OFFLINE, resolve
 from tests.tiny import LAYERS, tiny_bert, tiny_t5
 
 REPO = Path(__file__).parents[1]
@@ -108,7 +108,7 @@ def test_work_counts_the_layers_and_nothing_else(models: dict[str, str], kind: s
     assert work.linear(lengths) == 2 * LAYERS * each * 10
 
 
-@pytest.mark.parametrize("name", [n for n, s in MODELS.items() if s.package is not None])
+@pytest.mark.parametrize("name", OFFLINE)
 def test_work_of_the_named_models_is_what_their_table_says(name: str) -> None:
     """The table counts parameters with the vocabulary; positions, types and norms around them are few."""
     spec = MODELS[name]
@@ -440,7 +440,7 @@ def test_the_committed_summary_is_what_its_figures_give() -> None:
 
 def test_the_committed_figures_cover_every_model_that_works_offline() -> None:
     whole = json.loads(COMMITTED.read_text(encoding="utf-8"))
-    assert {n for n, s in MODELS.items() if s.package is not None} <= set(whole["models"])
+    assert set(OFFLINE) <= set(whole["models"])
     assert {"steps", "lengths", "others"} <= set(whole)
 
 

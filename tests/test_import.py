@@ -38,7 +38,7 @@ HEAVY = [
 EXTRAS = [
     "torch", "transformers", "tokenizers", "onnx", "huggingface_hub", "matplotlib", "seaborn", "xgboost",
     "cma", "papermill", "nbclient", "nbformat", "IPython", "polars", "jupyter_book", "sphinx",
-    "dask", "distributed", "openvino",
+    "dask", "distributed", "openvino", "openai", "gguf", "lightgbm", "zigzag", "statsmodels", "mapie",
 ]  # fmt: skip
 
 

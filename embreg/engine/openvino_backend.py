@@ -46,6 +46,7 @@ class OpenVinoBackend:
         self._lock = threading.Lock()
         self._streams = 1
         self._seen: Counter[int] = Counter()
+        _meet_numpy()
         self._mine = threading.local()
 
     def hidden(
@@ -126,3 +127,15 @@ class OpenVinoBackend:
             with suppress(RuntimeError):  # the setting is the plugin's own, and may go
                 return self._core.compile_model(part, "CPU", {**settings, "SNIPPETS_MODE": "DISABLE"})
         return self._core.compile_model(part, "CPU", settings)
+
+
+def _meet_numpy() -> None:
+    """Let OpenVINO look up numpy's functions now, in one thread.
+
+    It does so once, when it first shows a tensor as an array. Two threads that come to that point together
+    wait for each other for ever: one has begun and needs the interpreter's lock, the other holds that lock
+    while it waits for the first to end.
+    """
+    import numpy as np
+
+    _ = import_openvino().Tensor(np.zeros(1, dtype=np.float32)).data

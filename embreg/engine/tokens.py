@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embreg import pooling
+from embreg.engine.memory import free_memory as _free_memory
 
 if TYPE_CHECKING:
     from embreg.engine.core import Engine, Ids
@@ -78,7 +77,7 @@ def _check_memory(engine: Engine, tokens: Sequence[Ids], numbers: Sequence[int])
     longest = max(range(len(tokens)), key=lambda i: len(tokens[i]))
     length, free = len(tokens[longest]), _free_memory(engine.recipe.device)
     # Scores, the bias of positions and what softmax makes of both: a float for each head and pair of tokens.
-    pair = 3 * 4 * int(engine.config.num_attention_heads)
+    pair = 3 * 4 * int(getattr(engine.config, "num_attention_heads", 1))
     if free is not None and pair * length**2 > free:
         most = math.isqrt(free // pair)
         raise ValueError(
@@ -86,16 +85,3 @@ def _check_memory(engine: Engine, tokens: Sequence[Ids], numbers: Sequence[int])
             f"{pair * length**2 / 1e9:,.0f} GB and {free / 1e9:,.0f} GB are free; use "
             f"overflow='truncate' with max_tokens={most} or less, or cut the text into rows"
         )
-
-
-def _free_memory(device: str) -> int | None:
-    """Bytes that can be allocated, where the system tells."""
-    if device.startswith("cuda"):
-        import torch
-
-        return int(torch.cuda.mem_get_info(torch.device(device))[0])
-    with suppress(OSError, ValueError, IndexError):
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return None

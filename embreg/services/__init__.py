@@ -1,0 +1,1 @@
+"""Behind `embreg.service` and ``TextEmbedder("service:…")``: embeddings that another program computes."""
