@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_settings", "describe_space"]
 
-FORMAT = 2
+FORMAT = 3
 """Raised when the package itself computes or stores something else than before."""
 
 _CHOICES = {

@@ -87,13 +87,15 @@ def _table() -> Mapping[str, Provider]:
         },
     )  # fmt: skip
     # Answers base64 with 400, and a 101st text likewise. Reads 2048 tokens of a text and drops the rest
-    # without a word, which is why rows are measured here first.
+    # without a word, which is why rows are measured here first. Price, tokens a request and that length are
+    # second-hand: its own page decides.
     gemini = Provider(
         "gemini", "https://generativelanguage.googleapis.com/v1beta/openai",
         ("GEMINI_API_KEY", "GOOGLE_API_KEY"), True, rows=100, tokens=20_000,
         models={"gemini-embedding-001": Known(3072, 2048, 0.15)},
     )  # fmt: skip
-    # The programs below are set up by whoever runs them: these are their defaults.
+    # The programs below are set up by whoever runs them: these limits are cautious guesses, and
+    # `embreg.service.use_limits` replaces them.
     ollama = Provider(
         "ollama", "http://localhost:11434/v1", ("OLLAMA_API_KEY",), False, rows=64, tokens=32_768, free=True
     )
