@@ -30,6 +30,22 @@ class Shape:
     parameters: int
     context: int | None
 
+    def flops(self, tokens: float) -> float:
+        """Floating-point operations of a forward pass over one row.
+
+        Parameters
+        ----------
+        tokens : float
+            Length of the row. A mean length of many rows gives a little less than the mean of their
+            operations, as attention grows with the square.
+
+        Examples
+        --------
+        >>> Shape(dim=2, layers=1, body=10, parameters=30, context=None).flops(3)
+        132
+        """
+        return 2 * self.body * tokens + 4 * self.layers * self.dim * tokens**2
+
 
 def shape_of(model: str) -> Shape:
     """Size of a named model, a hub repository or a local folder; fetches its files if need be.

@@ -96,11 +96,11 @@ def compare(
     -------
     DataFrame
         Where: ``suite, variant, shift, task, dof, seed``. What: ``representation, model, style, decimals,
-        notation, names, missing, pooling, layer, stage, weights, dtype`` (the one computed in; missing
-        without a language model), ``overflow, control, head, n_samples``. Scores on the test rows:
-        ``kendall_tau, pearson, mse, mae, r2, constant`` (see `metrics.score_all`), and the same on the
-        validation rows, where the configuration was chosen: ``val_kendall_tau, val_pearson, val_mse,
-        val_mae, val_r2, val_constant``. About the fit:
+        notation, names, missing, pooling, layer, stage, weights, weights_seed, dtype`` (the one computed in;
+        missing without a language model), ``overflow, max_tokens, control, head, n_samples``. Scores
+        on the test rows: ``kendall_tau, pearson, mse, mae, r2, constant`` (see `metrics.score_all`), and the
+        same on the validation rows, where the configuration was chosen: ``val_kendall_tau, val_pearson,
+        val_mse, val_mae, val_r2, val_constant``. About the fit:
         ``width`` of the features, ``chosen`` on the validation rows, ``fit_seconds`` per target. About
         the strings: ``tokens_per_row, unk_rate, truncated``, and ``embed_seconds``, the representation's
         share of the forward passes of this call.

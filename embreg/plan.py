@@ -196,7 +196,7 @@ def _sum(parts: Iterable[Part]) -> Plan:
         exact &= known
         total += count
         tokens += count * length
-        flops += count * (2 * shape.body * length + 4 * shape.layers * shape.dim * length**2)
+        flops += count * shape.flops(length)
         peak = max(peak, _memory(shape, length))
         if shape.context and length > shape.context:
             about = "" if known else "≈ "

@@ -25,7 +25,9 @@ class Representation:
     model : str or None
         As for `TextEmbedder`.
     style, decimals, notation, names, missing : as for `serialize`
-    pooling, layer, stage, weights, dtype, overflow : as for `TextEmbedder`
+    pooling, layer, stage, weights, dtype, overflow, max_tokens : as for `TextEmbedder`
+    weights_seed : int
+        The `seed` of `TextEmbedder`: which random weights.
     control : str
         One of `controls.CONTROLS`, or ``"concat"`` for φ_trad and φ_LLM side by side; empty for none.
     width : int or None
@@ -60,8 +62,10 @@ class Representation:
     layer: int = -1
     stage: Literal["forward", "vocab"] = "forward"
     weights: Literal["pretrained", "random"] = "pretrained"
+    weights_seed: int = 0
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     overflow: Literal["error", "truncate"] = "error"
+    max_tokens: int | None = None
     control: str = ""
     width: int | None = None
 
@@ -162,7 +166,7 @@ class Representation:
             raise ValueError(f"{self.label} has no language model")
         return TextEmbedder(
             self.model, pooling=self.pooling, layer=self.layer, stage=self.stage, weights=self.weights,
-            dtype=self.dtype, overflow=self.overflow,
+            dtype=self.dtype, overflow=self.overflow, max_tokens=self.max_tokens, seed=self.weights_seed,
         )  # fmt: skip
 
 

@@ -112,7 +112,7 @@ def count(specs: list[RunSpec]) -> list[Cost]:
         for kind, seeds in rows[name].items():
             n, length = kind.per_seed * seeds, _length(kind)
             total, tokens = total + n, tokens + n * length
-            flops += n * (2 * shape.body * length + 4 * shape.layers * shape.dim * length**2)
+            flops += n * shape.flops(length)
         vectors = sum(kind.per_seed * seeds for (kind, _), seeds in kept[name].items())
         size = vectors * bytes_of_a_row(shape.dim)
         found.append(Cost(name, shape, total, round(tokens), flops, vectors, size))
