@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from embreg._plot_style import COLORS, LINES, MARKERS
+from embreg._scatters import points, scatter_fit, scatter_groups
 from embreg.stats import mean_interval
 
 __all__ = [
@@ -17,15 +19,11 @@ __all__ = [
     "intervals",
     "line",
     "panels",
+    "points",
     "scatter_fit",
     "scatter_groups",
     "style",
 ]
-
-COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
-"""Okabe and Ito's colors, told apart under every common color blindness."""
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-_LINES = ("-", "--", ":")  # the eighth group has the first one's color and marker
 
 
 def style() -> None:
@@ -227,8 +225,8 @@ def line(ax: Any, x: Any, y: Any, i: int, *, label: str) -> None:
     >>> import matplotlib.pyplot as plt
     >>> plt.close(fig)
     """
-    color, marker = COLORS[i % len(COLORS)], _MARKERS[i % len(_MARKERS)]
-    ax.plot(x, y, color=color, marker=marker, ls=_LINES[i // len(COLORS) % len(_LINES)], ms=5, label=label)
+    color, marker = COLORS[i % len(COLORS)], MARKERS[i % len(MARKERS)]
+    ax.plot(x, y, color=color, marker=marker, ls=LINES[i // len(COLORS) % len(LINES)], ms=5, label=label)
 
 
 def intervals(ax: Any, table: pd.DataFrame, *, y: str, by: str) -> None:
@@ -258,77 +256,8 @@ def intervals(ax: Any, table: pd.DataFrame, *, y: str, by: str) -> None:
         # Side by side, so that intervals of one line do not hide each other.
         places = np.array([names.index(n) for n in part[y]]) + 0.22 * (i - (len(groups) - 1) / 2)
         ends = np.abs(part[["low", "high"]].to_numpy().T - part["value"].to_numpy())
-        ax.errorbar(part["value"], places, xerr=ends, fmt=_MARKERS[i % len(_MARKERS)], label=group,
+        ax.errorbar(part["value"], places, xerr=ends, fmt=MARKERS[i % len(MARKERS)], label=group,
                     color=COLORS[i % len(COLORS)], ms=5, lw=1.2)  # fmt: skip
     ax.set_yticks(range(len(names)), names)
     # Set, not toggled: panels share this axis.
     ax.set_ylim(len(names) - 0.5, -0.5)
-
-
-def scatter_fit(ax: Any, x: np.ndarray, y: np.ndarray, labels: Sequence[str] = ()) -> None:
-    """Points with a least-squares line; the outermost points are named.
-
-    Parameters
-    ----------
-    ax : matplotlib Axes
-    x, y : ndarray of shape (n,)
-    labels : sequence of n str, optional
-
-    Raises
-    ------
-    ValueError
-        Shapes that do not fit, or values that are not finite.
-
-    Examples
-    --------
-    >>> fig, axes = panels(1)
-    >>> scatter_fit(axes[0], np.arange(3.0), np.arange(3.0), ["a", "b", "c"])
-    >>> [text.get_text() for text in axes[0].texts]
-    ['a', 'c']
-    >>> import matplotlib.pyplot as plt
-    >>> plt.close(fig)
-    """
-    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    if x.ndim != 1 or x.shape != y.shape or not len(x) or len(labels) not in (0, len(x)):
-        raise ValueError(
-            f"x, y and labels must have one length, however: {x.shape=}, {y.shape=}, {len(labels)} labels"
-        )
-    if not (np.isfinite(x).all() and np.isfinite(y).all()):
-        raise ValueError("x and y must be finite, however: there is a NaN or infinity; drop those points")
-    ax.scatter(x, y, color=COLORS[0], s=22)
-    if np.ptp(x) > 0:
-        line = np.polynomial.Polynomial.fit(x, y, 1)
-        ends = np.array([x.min(), x.max()])
-        ax.plot(ends, line(ends), color=COLORS[1], lw=1.5)
-    ax.axhline(0, color="0.6", lw=0.8)
-    ax.axvline(0, color="0.6", lw=0.8)
-    extremes = dict.fromkeys([int(np.argmin(y)), int(np.argmax(y)), int(np.argmin(x)), int(np.argmax(x))])
-    for i in extremes if len(labels) else ():
-        ax.annotate(labels[i], (x[i], y[i]), fontsize=7, xytext=(3, 3), textcoords="offset points")
-
-
-def scatter_groups(ax: Any, points: pd.DataFrame, *, x: str, y: str, by: str) -> None:
-    """Points with a color and a marker for each group, and a line at zero.
-
-    Parameters
-    ----------
-    ax : matplotlib Axes
-    points : DataFrame
-        Columns `x`, `y`, `by`.
-    x, y, by : str
-
-    Examples
-    --------
-    >>> fig, axes = panels(1)
-    >>> points = pd.DataFrame({"a": [0.0, 1.0], "b": [1.0, 0.0], "shift": [0, 4]})
-    >>> scatter_groups(axes[0], points, x="a", y="b", by="shift")
-    >>> axes[0].get_legend_handles_labels()[1]
-    ['0', '4']
-    >>> import matplotlib.pyplot as plt
-    >>> plt.close(fig)
-    """
-    ax.axhline(0, color="0.6", lw=0.8)
-    for i, (name, part) in enumerate(points.groupby(by)):
-        label = f"{name:g}" if isinstance(name, int | float) else str(name)
-        color, marker = COLORS[i % len(COLORS)], _MARKERS[i % len(_MARKERS)]
-        ax.scatter(part[x], part[y], color=color, marker=marker, s=26, alpha=0.8, label=label)

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from embreg import plots
+from embreg import _plot_style, plots
 from embreg.stats import mean_interval
 
 
@@ -156,7 +156,7 @@ def test_what_scatter_refuses(x: Any, y: Any, labels: Any, message: str) -> None
 
 
 def test_colors_are_apart() -> None:
-    assert len(set(plots.COLORS)) == len(plots.COLORS) == len(plots._MARKERS)
+    assert len(set(plots.COLORS)) == len(plots.COLORS) == len(_plot_style.MARKERS)
 
 
 def test_intervals_show_value_and_ends_and_hide_none() -> None:
@@ -187,3 +187,31 @@ def test_groups_of_points_have_colors_and_markers_of_their_own() -> None:
     assert [c.get_label() for c in ax.collections] == ["0", "2", "4"]
     assert len({to_hex(c.get_facecolor()[0]) for c in ax.collections}) == 3
     assert sum(len(c.get_offsets()) for c in ax.collections) == len(points)
+
+
+def test_points_stand_at_their_values_and_only_a_series_is_joined() -> None:
+    table = pd.DataFrame({"size": [8.0, 2.0, 4.0], "of": ["T5", "T5", "other"], "who": list("bac")})
+    table = table.assign(value=[0.6, 0.5, 0.4], low=[0.5, 0.3, 0.3], high=[0.8, 0.6, 0.5])
+    ax = axes()
+    plots.points(ax, table, x="size", by="of", name="who", joined=["T5"])
+    first, other = (box.lines[0] for box in ax.containers)
+    assert first.get_xdata().tolist() == [2, 8] and first.get_ydata().tolist() == [0.5, 0.6]
+    assert (first.get_linestyle(), other.get_linestyle()) == ("-", "None")
+    ends = ax.containers[0].lines[2][0].get_segments()
+    assert np.allclose([e[:, 1] for e in ends], [[0.3, 0.6], [0.5, 0.8]])
+    assert sorted(t.get_text() for t in ax.texts) == ["a", "b", "c"]
+    assert ax.get_xscale() == "log"
+    with pytest.raises(ValueError, match="size must be above zero on a logarithmic axis, however: got 0"):
+        plots.points(axes(), table.assign(size=0.0), x="size", by="of")
+
+
+@pytest.mark.parametrize(("low", "high"), [(384, 384), (17e6, 23e6), (17e6, 109e6), (35e6, 4762e6), (1, 1e9)])
+def test_points_have_a_few_round_ticks_on_any_range(low: float, high: float) -> None:
+    table = pd.DataFrame({"size": [low, high], "of": "T5", "value": 0.5, "low": 0.4, "high": 0.6})
+    ax = axes()
+    plots.points(ax, table, x="size", by="of")
+    (left, right), ticks = ax.get_xlim(), ax.get_xticks()
+    assert left < low <= high < right
+    assert 2 <= len([t for t in ticks if left <= t <= right]) <= 12
+    drawn = ax.containers[0].lines[0].get_xdata()
+    assert drawn[0] < drawn[1]  # also where both models are of one size

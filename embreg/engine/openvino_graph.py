@@ -21,7 +21,9 @@ FORMAT = 1
 """Raised when the conversion itself changes."""
 
 _FILES = ("model.xml", "model.bin")
-_TOLERANCE = 1e-5  # of the largest hidden value, in float32
+# Of the largest hidden value, in float32. Twelve blocks of MPNet round by 1.5e-5; a mask that tracing lost
+# shows as 1e-2 where a single token of padding is read.
+_TOLERANCE = 1e-4
 
 
 class ConversionError(RuntimeError):
