@@ -97,8 +97,9 @@ def folder_shape(folder: Path | None) -> Shape | None:
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     config |= config.get("text_config") or {}  # of a model that reads pictures too
     dim = config.get("hidden_size") or config.get("d_model") or config.get("n_embd")
-    layers = config.get("num_hidden_layers") or config.get("num_layers") or config.get("n_layer")
-    if not dim or not layers:
+    names = ("num_hidden_layers", "num_layers", "n_layer")
+    layers = next((config[n] for n in names if config.get(n) is not None), None)
+    if not dim or layers is None:  # a table of vectors has no layers
         return None
     body = layers * _block(config, dim)
     everything = body + dim * config.get("vocab_size", 0)

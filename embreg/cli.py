@@ -69,7 +69,8 @@ def _parser() -> argparse.ArgumentParser:
         "embreg run 02 --profile offline                    every run of one notebook",
         "embreg run 02_dimension_scaling -p dofs '[5]' -p n_seeds 5",
         "embreg run 02 -p dofs '[5]' --as low-dof           beside the profile's result, not in its place",
-        "embreg run --profile paper --dry-run               tokens, FLOPs, time and memory; executes nothing",
+        "embreg run --profile paper --dry-run               tokens, GPU-hours, memory, store; runs nothing",
+        "embreg run --profile paper --dry-run --card L4     the same on another accelerator",
         "embreg run --profile paper --cluster tcp://host:8786",
         "",
         "A run is skipped when its notebook, parameters, package code and pins are unchanged. A failed run",
@@ -87,7 +88,12 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--dry-run", "-n", action="store_true", help="print runs and their cost, execute nothing"
     )
-
+    run.add_argument(
+        "--card",
+        metavar="NAME",
+        help="with --dry-run: count hours and memory on this accelerator, such as A100, H200 or L4; default: "
+        "H100",
+    )
     run.add_argument(
         "--cluster",
         metavar="WHERE",
@@ -133,6 +139,7 @@ def _project(args: argparse.Namespace) -> Path:
 def _run(args: argparse.Namespace) -> int:
     from embreg.profiles import load_profile, parse_value, select, with_overrides
 
+    card = _card(args)
     root = _project(args)
     specs = select(load_profile(args.profile, root), args.names)
     given = {key: parse_value(value) for key, value in args.parameters}
@@ -141,7 +148,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.dry_run:
         from embreg._plan_table import print_plan
 
-        print_plan(specs, root, force=args.force, jobs=args.jobs)
+        print_plan(specs, root, force=args.force, jobs=args.jobs, card=card)
         return 0
     if where := args.cluster or os.environ.get("EMBREG_CLUSTER"):
         from embreg.cluster import check_address, handed_on
@@ -155,6 +162,23 @@ def _run(args: argparse.Namespace) -> int:
             with handed_on(where):
                 return _execute(specs, root, args)
     return _execute(specs, root, args)
+
+
+def _card(args: argparse.Namespace) -> Any:
+    """Accelerator that a dry run counts on; None for the default one."""
+    if args.card is None:
+        return None
+    if not args.dry_run:
+        raise UsageError(
+            f"--card must come with --dry-run, however: got --card {args.card} alone; a run takes what is "
+            "there"
+        )
+    from embreg.planning.cards import find_card
+
+    try:
+        return find_card(args.card)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def _execute(specs: Sequence[Any], root: Path, args: argparse.Namespace) -> int:

@@ -29,7 +29,7 @@ _NO_EFFECT = {
     "engine/workers.py", "storage/checks.py", "storage/cleaning.py", "storage/exporting.py",
     "storage/quantities.py",
 }  # fmt: skip
-_FOLDERS_WITHOUT_EFFECT = {"commands", "streaming"}
+_FOLDERS_WITHOUT_EFFECT = {"commands", "planning", "streaming"}
 _PARTS = {
     "notebook": "the notebook's cells",
     "parameters": "the parameters",

@@ -13,6 +13,8 @@ import pytest
 
 from embreg import TextEmbedder
 from embreg.geometry import balls
+from embreg.plan import plan, together
+from embreg.planning.parts import written
 from embreg.profiles import RunSpec, load_profile
 from embreg.serialize import serialize
 from embreg.tasks import bbob_targets
@@ -87,12 +89,36 @@ def test_every_model_of_the_profile_is_counted() -> None:
     wanted = set()
     for spec in load_profile("paper", ROOT):
         wanted |= set(spec.parameters.get("models") or [spec.parameters["model"]])
-    assert {c.model for c in costs.count(load_profile("paper", ROOT))} == {w.split(":")[0] for w in wanted}
+        wanted |= set(spec.parameters.get("task_models", []))
+    assert {c.model for c in costs.count(load_profile("paper", ROOT))} == {written(w)[0] for w in wanted}
 
 
-@pytest.mark.parametrize("dim", [384, 4096])
-def test_a_row_takes_more_than_its_numbers(dim: int) -> None:
-    assert 4 * dim < costs.bytes_of_a_row(dim) < 4 * dim * 3
+def test_a_model_that_is_in_no_table_is_refused() -> None:
+    spec = RunSpec("02", "02", "p", {"models": ["nobody/knows"], "dofs": [5], "n_samples": 10})
+    with pytest.raises(ValueError, match="nobody/knows: unknown"):
+        costs.count([spec])
+
+
+def test_the_counts_are_those_of_a_dry_run() -> None:
+    """Where no other tokenizer is on this machine than those that come with the default weights."""
+    specs = load_profile("paper", ROOT)
+    every = together([plan(spec.parameters) for spec in specs])
+    known = {c.model: c for c in every.models}
+    for cost in costs.count(specs):
+        if cost.exact:
+            assert (cost.tokens, cost.flops) == (known[cost.model].tokens, known[cost.model].flops)
+        assert (cost.rows, cost.stored) == (known[cost.model].rows, known[cost.model].stored)
+
+
+def test_prices_as_text() -> None:
+    def of(*models: str) -> str:
+        spec = RunSpec("13", "13", "p", {"models": list(models), "dofs": [5], "n_samples": 1000})
+        return str(costs.price(costs.count([spec]))[1])
+
+    assert of("flan-t5-small-titles") == "nothing"
+    assert of("service:https://example.org/v1#m") == "an unknown price for service:https://example.org/v1#m"
+    both = of("service:gemini/gemini-embedding-001", "service:https://example.org/v1#m")
+    assert both.startswith("about $0.00") and both.endswith("#m")
 
 
 def test_numbers_as_text() -> None:

@@ -3,10 +3,9 @@
     python tools/costs.py            count, and write
     python tools/costs.py --check    say whether the file is current
 
-Tokens and operations are counted from profile ``paper`` (`embreg.plan`), as for ``embreg run --dry-run``;
-tokens with the vocabulary of T5, which flan-t5-small-titles shares. Hours on a GPU are those at a stated
-share of its stated peak; hours on a CPU are those at the rate of flan-t5-small-titles in
-book/results/embedding.json (``make bench``). The store's bytes are those of a store that is filled here.
+All counts are those of ``embreg run --profile paper --dry-run`` (`embreg.planning`), by the tokenizers that
+come with the default weights, so that the file is the same on every machine. Hours on a CPU are those at the
+rate of flan-t5-small-titles in book/results/embedding.json (``make bench``).
 """
 
 from __future__ import annotations
@@ -14,140 +13,42 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
-from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from embreg import plan as planning
 from embreg._files import atomic_path
-from embreg._shape import Shape, spec_shape
-from embreg.plan import Part, plan
+from embreg.planning.cards import DEFAULT, SHARE, find_card
+from embreg.planning.columns import size
+from embreg.planning.costs import Cost
+from embreg.planning.costs import count as count_parts
+from embreg.planning.parts import parts_of
+from embreg.planning.tokens import vocabulary_of
 from embreg.profiles import RunSpec, load_profile
-from embreg.store import Row, Store
+from embreg.services.counting import dollars
+from embreg.services.table import DATE
 
 ROOT = Path(__file__).resolve().parents[1]
 PROFILE = "paper"
 RESULT = "book/results/costs.json"
 MEASURED = "book/results/embedding.json"
-
-GPU, PEAK, SHARE = "H100 (SXM)", 989.4e12, 0.4
-"""Dense bf16 operations a second that its maker states, and the share of them that is assumed."""
+CARD = find_card(DEFAULT)
 
 MEASURED_MODEL = "flan-t5-small-titles"
-"""Its vocabulary is that of T5, and it is the T5 whose speed is measured."""
-
-_FILLED = 512  # rows of a store that is filled to see what a row takes
+"""The T5 whose speed is measured."""
 
 
-@dataclass(frozen=True)
-class Cost:
-    """Of embedding everything of one model.
-
-    Attributes
-    ----------
-    model : str
-    shape : Shape
-    rows, tokens : int
-        Distinct rows, each read once.
-    flops : float
-        Of the forward passes.
-    stored : int
-        Vectors kept: each row in every space (pooling and layer) that some notebook reads.
-    bytes : float
-        That they take on disk.
-    """
-
-    model: str
-    shape: Shape
-    rows: int
-    tokens: int
-    flops: float
-    stored: int
-    bytes: float
-
-    @property
-    def gpu_hours(self) -> float:
-        """Hours on one GPU."""
-        return self.flops / (SHARE * PEAK) / 3600
-
-
-def parts_of(spec: RunSpec) -> list[Part]:
-    """Return rows that a run embeds; those of chapter 1 in balls too, which the plan does not know."""
-    found = list(plan(spec.parameters).parts)
-    if "ball_dof" in spec.parameters:
-        p = spec.parameters
-        rows = 1 + len(p["radii"]) * int(p["n_per_ball"])
-        found += [
-            Part(m, "json", int(d), rows, int(p["n_seeds"])) for m in p["models"] for d in [p["ball_dof"]]
-        ]
-    return found
-
-
-def spaces_of(spec: RunSpec, shape: Shape) -> set[tuple[str, int]]:
-    """Return poolings and layers that a run reads; the last layer is always read."""
-    layers = {k for k in spec.parameters.get("layers", []) if k < shape.layers} | {shape.layers}
-    return {(p, k) for p in spec.parameters.get("poolings", ["mean"]) for k in layers}
-
-
-def count(specs: list[RunSpec]) -> list[Cost]:
-    """Count every model; equal rows of several notebooks are read once and kept once."""
-    rows: dict[str, dict[Part, int]] = defaultdict(dict)
-    kept: dict[str, dict[tuple[Part, tuple[str, int]], int]] = defaultdict(dict)
-    shapes: dict[str, Shape] = {}
-    for spec in specs:
-        for part in parts_of(spec):
-            name, kind = part.model.split(":")[0], replace(part, seeds=0)
-            shape = shapes.setdefault(name, _shape(name))
-            rows[name][kind] = max(part.seeds, rows[name].get(kind, 0))
-            for space in spaces_of(spec, shape):
-                kept[name][kind, space] = max(part.seeds, kept[name].get((kind, space), 0))
-    found = []
-    for name, shape in shapes.items():
-        total, tokens, flops = 0, 0.0, 0.0
-        for kind, seeds in rows[name].items():
-            n, length = kind.per_seed * seeds, _length(kind)
-            total, tokens = total + n, tokens + n * length
-            flops += n * shape.flops(length)
-        vectors = sum(kind.per_seed * seeds for (kind, _), seeds in kept[name].items())
-        size = vectors * bytes_of_a_row(shape.dim)
-        found.append(Cost(name, shape, total, round(tokens), flops, vectors, size))
-    return sorted(found, key=lambda c: c.flops)
-
-
-def _shape(name: str) -> Shape:
-    shape = spec_shape(name)
-    if shape is None:
-        raise ValueError(f"{name} is not in the table of models, so its size is not known")
-    return shape
-
-
-def _length(part: Part) -> float:
-    """Mean tokens of a row, by the vocabulary of T5."""
-    from embreg.models import MODELS, spec_of
-
-    name, _, style = part.model.partition(":")
-    spec = spec_of(name)
-    same = spec is not None and spec.architecture == MODELS[MEASURED_MODEL].architecture
-    length, exact = planning._length(
-        ":".join(filter(None, [MEASURED_MODEL if same else name, style])), part.dof, part.style, part.task
-    )
-    if not exact:
-        raise RuntimeError(f"the tokenizer of {MEASURED_MODEL} is not here: embreg models fetch")
-    return length
-
-
-def bytes_of_a_row(dim: int) -> float:
-    """Bytes on disk for each row of a store of vectors of `dim` numbers."""
-    vectors = np.random.default_rng(0).normal(size=(_FILLED, dim)).astype(np.float32)
-    with tempfile.TemporaryDirectory() as folder:
-        store = Store({"dim": dim}, folder)
-        store.put({f"row {i}": Row(v, 100, 0, False) for i, v in enumerate(vectors)})
-        return sum(p.stat().st_size for p in Path(folder).iterdir()) / _FILLED
+def count(specs: Sequence[RunSpec]) -> list[Cost]:
+    """Count every model, the least work first; equal rows of several notebooks are read and kept once."""
+    costs, notes = count_parts((p for s in specs for p in parts_of(s.parameters)), fetched=False)
+    if missing := [note for note in notes if "not counted" in note]:
+        raise ValueError(f"every model of the profile must be in the table of models, however: {missing}")
+    for cost in costs:
+        if not cost.exact and (other := vocabulary_of(cost.model)):
+            raise RuntimeError(f"the tokenizer of {other} is not here: embreg models fetch {other}")
+    return sorted(costs, key=lambda c: c.flops)
 
 
 def cpu_rate(root: Path = ROOT) -> tuple[float, int, dict[str, Any]]:
@@ -168,21 +69,14 @@ def made(root: Path = ROOT) -> dict[str, Any]:
     def core_hours(flops: float) -> float:
         return threads * flops / rate / 3600
 
-    head = ["encoder", "parameters", "weights in bf16", "rows", "tokens", "operations", f"on one {GPU}",
-            "on one core", "store"]  # fmt: skip
-    rows = [
-        [
-            c.model.rpartition("/")[2], f"{c.shape.parameters / 1e6:,.0f} M", size(2 * c.shape.parameters),
-            f"{c.rows:,}", f"{c.tokens / 1e6:,.1f} M", exponent(c.flops), hours(c.gpu_hours),
-            hours(core_hours(c.flops)), size(c.bytes),
-        ]
-        for c in costs
-    ]  # fmt: skip
+    head = ["model", "parameters", "weights in bf16", "rows", "tokens", "operations",
+            f"on one {CARD.title}", "on one core", "store"]  # fmt: skip
+    rows = [_row(c, core_hours) for c in costs]
     total = {
         "rows": sum(c.rows for c in costs), "tokens": sum(c.tokens for c in costs),
-        "flops": sum(c.flops for c in costs), "bytes": sum(c.bytes for c in costs),
+        "flops": sum(c.flops for c in costs), "bytes": sum(c.bytes or 0 for c in costs),
     }  # fmt: skip
-    gpu = sum(c.gpu_hours for c in costs)
+    gpu = sum(c.gpu_hours(CARD) for c in costs)
     rows.append(
         [
             "together", "", "", f"{total['rows']:,}", f"{total['tokens'] / 1e6:,.1f} M",
@@ -190,12 +84,15 @@ def made(root: Path = ROOT) -> dict[str, Any]:
             size(total["bytes"]),
         ]
     )  # fmt: skip
-    overhead = total["bytes"] / sum(4 * c.shape.dim * c.stored for c in costs) - 1
+    numbers = sum(4 * c.shape.dim * c.stored for c in costs if c.shape)
+    overhead = sum(c.bytes or 0 for c in costs if c.shape) / numbers - 1
+    placed = [(c.model, p) for c in costs if (p := c.placement(CARD))]
+    widest, where = max(placed, key=lambda x: (x[1].cards, x[1].bytes))
     quiet = run.get("quiet", False)
     how = "on a quiet machine" if quiet else "on a machine that was not quiet: the figure is too low"
     facts = {
-        "gpu": (GPU, GPU),
-        "peak": (PEAK, f"{PEAK / 1e12:,.0f} TFLOP/s"),
+        "gpu": (CARD.title, CARD.title),
+        "peak": (CARD.peak, f"{CARD.peak / 1e12:,.0f} TFLOP/s"),
         "share": (SHARE, f"{SHARE:.0%}"),
         "gpu_hours": (gpu, hours(gpu)),
         "core_hours": (core_hours(total["flops"]), hours(core_hours(total["flops"]))),
@@ -206,7 +103,10 @@ def made(root: Path = ROOT) -> dict[str, Any]:
         "rows": (total["rows"], f"{total['rows']:,}"),
         "store": (total["bytes"], size(total["bytes"])),
         "store_overhead": (overhead, f"{overhead:.0%}"),
-        "largest": (costs[-1].model, costs[-1].model.rpartition("/")[2]),
+        "memory": (where.bytes, ("" if where.cards == 1 else f"{where.cards} × ") + size(where.bytes)),
+        "memory_of": (widest, short(widest)),
+        "price": price(costs),
+        "largest": (costs[-1].model, short(costs[-1].model)),
         "largest_share": (costs[-1].flops / total["flops"], f"{costs[-1].flops / total['flops']:.0%}"),
     }
     return {
@@ -216,9 +116,30 @@ def made(root: Path = ROOT) -> dict[str, Any]:
     }
 
 
-def size(count: float) -> str:
-    """Bytes as text."""
-    return f"{count / 2**30:,.1f} GiB" if count >= 2**30 else f"{count / 2**20:,.0f} MiB"
+def _row(cost: Cost, core_hours: Callable[[float], float]) -> list[str]:
+    about, shape = "" if cost.exact else "≈ ", cost.shape
+    own = [f"{shape.parameters / 1e6:,.0f} M", size(2 * shape.parameters)] if shape else ["—", "—"]
+    work = [exponent(cost.flops), hours(cost.gpu_hours(CARD)), hours(core_hours(cost.flops))]
+    return [
+        short(cost.model), *own, f"{cost.rows:,}", f"{about}{cost.tokens / 1e6:,.1f} M",
+        *(work if cost.flops else ["—"] * 3), "not known" if cost.bytes is None else size(cost.bytes),
+    ]  # fmt: skip
+
+
+def price(costs: Sequence[Cost]) -> tuple[float, str]:
+    """US dollars for services, and as text."""
+    paid = [c for c in costs if c.shape is None]
+    total = sum(c.price or 0.0 for c in paid)
+    if not paid:
+        return 0.0, "nothing"
+    unknown = ", ".join(c.model for c in paid if c.price is None)
+    known = "" if unknown and not total else f"about {dollars(total)} (prices of {DATE})"
+    return total, " and ".join(filter(None, [known, unknown and f"an unknown price for {unknown}"]))
+
+
+def short(model: str) -> str:
+    """Name without the organisation; a service in full."""
+    return model if model.startswith("service:") else model.rpartition("/")[2]
 
 
 def hours(value: float) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "bytes_needed",
     "check_memory",
+    "fill_cards",
     "free_cards",
     "free_memory",
     "require_room",
@@ -132,20 +133,45 @@ def spread_over(model: Any, free: Sequence[int]) -> dict[str, int] | None:
     dict or None
         Names of modules to numbers of cards, as transformers' ``device_map``.
     """
-    card, left, out, homes = 0, [int(b / ROOM) for b in free], {}, dict[int, int]()
-    for name, parameters in _units(model):
+    units, homes, names = [], dict[int, int](), []
+    for number, (name, parameters) in enumerate(_units(model)):
+        names.append(name)
         tied = next((homes[id(p)] for p in parameters if id(p) in homes), None)
         new = {id(p): p.numel() * p.element_size() for p in parameters if id(p) not in homes}
-        size = sum(new.values())
+        homes |= dict.fromkeys(new, number if tied is None else tied)
+        units.append((sum(new.values()), tied))
+    cards = fill_cards(units, free)
+    return None if cards is None else dict(zip(names, cards, strict=True))
+
+
+def fill_cards(units: Sequence[tuple[int, int | None]], free: Sequence[int]) -> list[int] | None:
+    """Card of each part, filled one card after another; None when they do not fit on all.
+
+    Parameters
+    ----------
+    units : sequence of (int, int or None)
+        Bytes of a part, in the order in which they are computed, and the number of an earlier part that it
+        shares some with, and stays together with.
+    free : sequence of int
+        Free bytes of each card; a sixth of them is left for activations.
+
+    Examples
+    --------
+    >>> fill_cards([(50, None), (40, None), (40, None), (5, 0)], [120, 120])
+    [0, 0, 1, 0]
+    >>> fill_cards([(50, None)], [50]) is None
+    True
+    """
+    card, left, out = 0, [int(b / ROOM) for b in free], list[int]()
+    for size, tied in units:
         if tied is None:
             while card < len(left) and size > left[card]:
                 card += 1
-        at = card if tied is None else tied  # what is shared stays together
+        at = card if tied is None else out[tied]
         if at >= len(left) or size > left[at]:
             return None
         left[at] -= size
-        homes |= dict.fromkeys(new, at)
-        out[name] = at
+        out.append(at)
     return out
 
 

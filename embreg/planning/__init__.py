@@ -1,0 +1,1 @@
+"""What runs would cost: behind `embreg.plan` and ``embreg run --dry-run``."""
