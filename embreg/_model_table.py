@@ -249,6 +249,40 @@ def _smollm() -> ModelSpec:
     )
 
 
+def _wordllama() -> ModelSpec:
+    table = "wordllama/weights/l2_supercat_256.safetensors"
+    return ModelSpec(
+        name="wordllama-256",
+        hub=None,  # the hub's repository holds other widths, and no model folder
+        revision=None,
+        package=PackageSource(
+            name="wordllama",
+            version="0.4.0.post1",
+            # One of several that hold the same table; compiled code, in which they differ, is not run.
+            wheel="wordllama-0.4.0.post1-cp311-cp311-manylinux2014_x86_64.manylinux_2_17_x86_64.whl",
+            sha256="42c2c88907ace0b0681ac6f9092d6a300a6409a5d2d61071a3fb5e7159370c97",
+            download=19_155_170,
+            members=(
+                (table, "table.safetensors"),
+                ("wordllama/tokenizers/l2_supercat_tokenizer_config.json", "tokenizer.json"),
+            ),
+            weights=(table, "64b47a2dc493cb8e85944076601189739852d7b64e0e1eedcb1937a251cd9fd5"),
+            converter="static",
+        ),
+        dim=256,
+        layers=0,
+        context=None,
+        parameters=32_000 * 256,
+        vocab=32_000,
+        architecture="static",
+        licence="MIT",
+        note="Static embedding: a vector for each token of Llama 2's tokenizer and no forward pass, so that "
+        "stage forward and stage vocab are the same. Trained by contrast from the token embeddings of Llama "
+        "2 70B, Phi-3 medium and others with that tokenizer (Llama 2 has a licence of its own), cut to 256 "
+        "dimensions, in float16. To be pooled by the mean; it has no special tokens.",
+    )
+
+
 def packaged_specs() -> tuple[ModelSpec, ...]:
     """Entries of the table, the default first.
 
@@ -258,4 +292,4 @@ def packaged_specs() -> tuple[ModelSpec, ...]:
     ['all-MiniLM-L6-v2', 'flan-t5-small-titles']
     """
     six, three = _minilm()
-    return six, _titles(), three, _bge(), _mpnet(), _smollm()
+    return six, _titles(), three, _bge(), _mpnet(), _smollm(), _wordllama()

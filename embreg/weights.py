@@ -21,9 +21,9 @@ from embreg._folder import file_digests, offline, weight_files
 from embreg._install import RECORD, build, package_of, room, target_of
 from embreg._specs import ModelSpec, WeightsError, WeightsUnavailable
 from embreg.ladders import ladders_of
-from embreg.models import MODELS, spec_of
+from embreg.models import MODELS, from_hub, spec_of
 
-__all__ = ["WeightsError", "WeightsUnavailable", "fetch", "get", "list_models"]
+__all__ = ["WeightsError", "WeightsUnavailable", "fetch", "get", "installed", "list_models"]
 
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
@@ -172,7 +172,33 @@ def fetch(name: str, *, say: Callable[[str], None] = _silent) -> Path:
         return get(spec, network=network, say=say)[0]
     repository, revision = (name, None) if spec is None else (spec.hub or name, spec.revision)
     say(f"{name}: asking the hub for {repository}")
-    return _hub.snapshot(repository, revision, network=network and not offline("HF_HUB_OFFLINE"))[0]
+    return from_hub(repository, revision, network=network and not offline("HF_HUB_OFFLINE"))[0]
+
+
+def installed(name: str) -> Path | None:
+    """Folder of a model that is on this machine and as it was written, else None; nothing is fetched.
+
+    Parameters
+    ----------
+    name : str
+        See `fetch`.
+
+    Raises
+    ------
+    ValueError
+        Unknown name.
+
+    Examples
+    --------
+    >>> installed("all-MiniLM-L6-v2").parent.name
+    'all-MiniLM-L6-v2'
+    """
+    spec = spec_of(name)
+    try:
+        found = _hub.cached(name, None) if spec is None else _here(spec)
+    except (ValueError, WeightsError):
+        return None
+    return found[0] if found is not None else None
 
 
 def list_models() -> list[dict[str, Any]]:

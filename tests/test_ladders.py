@@ -30,7 +30,8 @@ from embreg.ladders import LADDERS, Ladder, ladder_rows, ladders_of, same_recipe
 from embreg.models import DEFAULT, MODELS, OFFLINE, resolve
 
 HUB = [name for name, spec in MODELS.items() if spec.package is None]
-LARGER = [name for name, spec in MODELS.items() if spec.package is not None and name not in OFFLINE]
+STATIC = [name for name, spec in MODELS.items() if spec.architecture == "static"]
+LARGER = [name for name, spec in MODELS.items() if spec.package and name not in (*OFFLINE, *STATIC)]
 
 
 # The facts
@@ -152,7 +153,8 @@ def test_what_stands_where() -> None:
         "offline-decoder": 2,
     }
     assert {name for ladder in LADDERS.values() for name in ladder.models} == set(MODELS) - {
-        "flan-t5-small-titles"
+        "flan-t5-small-titles",
+        *STATIC,
     }
     shapes = {(MODELS[n].layers, MODELS[n].dim) for n in LADDERS["bert-miniatures"].models}
     assert shapes == {(layers, width) for layers in range(2, 13, 2) for width in (128, 256, 512, 768)}

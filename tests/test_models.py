@@ -111,9 +111,10 @@ def nothing_half_done(home: Path) -> bool:
 def test_table_entry_is_well_formed(spec: ModelSpec) -> None:
     assert spec.package or spec.hub
     assert spec.revision is None or re.fullmatch("[0-9a-f]{40}", spec.revision)
-    assert spec.architecture in ("bert", "mpnet", "t5", "gpt_neox", "qwen3", "llama")
+    assert spec.architecture in ("bert", "mpnet", "t5", "gpt_neox", "qwen3", "llama", "static")
     assert spec.licence and spec.note
-    assert (spec.context is None) == (spec.architecture == "t5")
+    assert (spec.context is None) == (spec.architecture in ("t5", "static"))
+    assert (spec.layers == 0) == (spec.architecture == "static")
     if spec.package is not None:
         hex64 = re.compile("[0-9a-f]{64}")
         assert hex64.fullmatch(spec.package.sha256) and hex64.fullmatch(spec.package.weights[1])
@@ -589,3 +590,20 @@ def test_hub_steps_in_for_the_registry_and_is_verified(
         )
         code = f"from embreg._specs import *\nfrom embreg import weights\nprint(weights.get({spec!r})[1])"
         assert expected in ask_hub(tmp_path, address, code, **env)
+
+
+# Slips in the name of a repository
+
+
+def test_a_repository_that_is_spelt_almost_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    for name, near in (
+        ("google/t5-v1.1-small", "google/t5-v1_1-small"),
+        ("sentence-transformers/all-MiniLM-L6-v3", "sentence-transformers/all-MiniLM-L6-v2"),
+    ):
+        for ask in (resolve, weights.fetch):
+            with pytest.raises(WeightsUnavailable, match=rf"not on this machine.*Did you mean '{near}'\?$"):
+                ask(name)
+    with pytest.raises(WeightsUnavailable) as got:
+        resolve("someone/something")
+    assert "Did you mean" not in str(got.value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import Any
 
 from embreg.commands.parser import Parser, UsageError, command, examples
@@ -34,9 +35,35 @@ def add(commands: Any) -> None:
     fetch = command(parts, "fetch", _fetch, "get weights, verify and keep them",
                     "embreg models fetch                     the three that the notebooks use by default",
                     "embreg models fetch all-mpnet-base-v2   a larger one, by name",
-                    "embreg models fetch t5-v1_1-small")  # fmt: skip
+                    "embreg models fetch offline-encoders    every model of a ladder",
+                    "embreg models fetch --profile offline   what the runs of a profile read",
+                    "embreg models fetch t5-v1_1-small --dry-run",
+                    "",
+                    "What is here is not fetched again: a call that failed half-way is repeated as it was.",
+                    )  # fmt: skip
     fetch.add_argument(
-        "names", nargs="*", metavar="NAME", help="see embreg models ls; default: three small offline ones"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="a model or a ladder, see embreg models ls and embreg models ladders; default, without "
+        "--profile: three small offline ones",
+    )
+    fetch.add_argument(
+        "--profile",
+        "-P",
+        action="append",
+        default=[],
+        metavar="PROFILE",
+        help="the models of every run of a profile in notebooks/profiles.yml; repeatable",
+    )
+    fetch.add_argument(
+        "--dry-run",
+        "-n",
+        action="store_true",
+        help="print what is here and what would be downloaded, fetch nothing",
+    )
+    fetch.add_argument(
+        "--root", type=Path, metavar="DIR", help="the project; default: found from here upwards"
     )
 
 
@@ -104,16 +131,65 @@ def _ladders(args: argparse.Namespace) -> int:
     return 0
 
 
-def _fetch(args: argparse.Namespace) -> int:
-    from embreg.models import OFFLINE, spec_of
-    from embreg.weights import fetch
+_MENTIONED = 100_000_000
+"""Bytes of a download that is not begun without a word."""
 
-    names = args.names or OFFLINE
-    try:
-        for name in names:
-            spec_of(name)  # a slip in the last name must not show after the first download
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def _wanted(args: argparse.Namespace) -> tuple[str, ...]:
+    """Models that the arguments name, each once; what needs no fetching is told."""
+    from embreg._wanted import models_of_runs, named
+    from embreg.models import OFFLINE
+    from embreg.profiles import find_root, load_profile
+
+    try:  # a slip in the last name must not show after the first download
+        names = named(args.names)
+        if not args.profile:
+            return names or OFFLINE
+        root = find_root(args.root)
+        runs = [spec.parameters for profile in args.profile for spec in load_profile(profile, root)]
+        of_runs = models_of_runs(runs)
     except ValueError as error:
         raise UsageError(str(error)) from error
+    for name in of_runs.skipped:
+        _tell(f"{name}: a service or a local folder, nothing to fetch")
+    return tuple(dict.fromkeys([*names, *of_runs.models]))
+
+
+def _fetch(args: argparse.Namespace) -> int:
+    from embreg._wanted import absent, download_size, download_text
+    from embreg.weights import WeightsError, fetch, installed
+
+    names = _wanted(args)
+    missing = absent(names)
+    size, known = download_size(missing)
+    total = f"{len(missing)} of {len({*names, *missing})} models to download, {download_text(missing)}"
+    if args.dry_run:
+        for name in dict.fromkeys([*missing, *names]):
+            print(f"{name}: {download_text([name]) if name in missing else f'here, {installed(name)}'}")
+        print(total if missing else "nothing to download")
+        return 0
+    if size > _MENTIONED or not known:
+        _tell(total)
+    several = bool(args.names or args.profile)
+    failed = []
     for name in names:
-        print(fetch(name, say=lambda line: print(line, file=sys.stderr)))
-    return 0
+        if several and name not in missing and name not in args.names:
+            print(installed(name))  # a name that was typed may have moved on, on the hub
+            continue
+        try:
+            print(fetch(name, say=_tell))
+        except (WeightsError, ImportError, ValueError) as error:
+            if len(names) == 1 or not several:
+                raise
+            _tell(f"embreg: {name}: {error}")
+            failed.append(name)
+    if failed:
+        _tell(f"embreg: {len(failed)} of {len(names)} models not fetched: {', '.join(failed)}; the same "
+              "command goes on from here")  # fmt: skip
+    elif not missing and several:
+        _tell("nothing was downloaded: all of it is here")
+    return 1 if failed else 0

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from embreg._progress import without_widgets
+from embreg._static import STATIC
 from embreg.engine.memory import require_room
 
 if TYPE_CHECKING:
@@ -61,6 +62,10 @@ def load_backend(local: LocalModel, config: Any, recipe: Recipe) -> Backend:
     MemoryError
         It does not fit; the message says what would.
     """
+    if config.model_type == STATIC:
+        from embreg.engine.static_backend import StaticBackend
+
+        return StaticBackend(local, config, recipe)
     require_room(local, config, recipe)
     if recipe.backend == "openvino":
         from embreg.engine.openvino_backend import OpenVinoBackend

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from embreg.engine.backends import quiet
+from embreg._static import STATIC
+from embreg.engine.backends import model_type, quiet
 
 __all__ = ["Reads", "load_config", "load_tokenizer", "reads"]
 
@@ -40,13 +41,18 @@ class Reads(NamedTuple):
 
 
 def load_config(folder: Path) -> Any:
-    """Configuration of a folder, of an architecture that transformers knows.
+    """Configuration of a folder, of an architecture that transformers knows or of a static embedding.
 
     Raises
     ------
     ValueError
-        The installed transformers does not know the model's type.
+        The installed transformers does not know the model's type, or a static embedding's configuration
+        does not tell its shape.
     """
+    if model_type(folder) == STATIC:
+        from embreg.engine.static_backend import static_config
+
+        return static_config(folder)
     with quiet():
         import transformers
 
