@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks._contenders import SHORT, has_backends, ours, sentence_transformer
-from benchmarks._machine import Watch
-from benchmarks._timing import alternate, spread, times_faster
 from benchmarks._work import Peak, work_of
+from embreg._machine import Watch
+from embreg._turns import alternate, spread, times_faster
 from embreg.models import resolve
 
 __all__ = ["PARITY", "Race", "measure_model", "probe"]

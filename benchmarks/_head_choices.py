@@ -14,8 +14,8 @@ import pandas as pd
 from benchmarks._head_contenders import Settings, sweep
 from benchmarks._head_data import Problem, chosen, embedded
 from benchmarks._head_study import Curves, stop, train_curves
-from benchmarks._machine import Watch
-from benchmarks._timing import alternate
+from embreg._machine import Watch
+from embreg._turns import alternate
 
 __all__ = ["REFERENCE", "Design", "measure_choices", "outcomes"]
 

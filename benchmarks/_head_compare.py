@@ -13,9 +13,9 @@ import pandas as pd
 from benchmarks._head_contenders import Settings, Sklearn, loop, sweep
 from benchmarks._head_data import WIDTHS, chosen, load
 from benchmarks._head_profile import breakdown
-from benchmarks._machine import Watch
-from benchmarks._timing import Ratio, alternate, times_faster
 from benchmarks._work import Peak
+from embreg._machine import Watch
+from embreg._turns import Ratio, alternate, times_faster
 
 __all__ = ["flop", "measure_width", "over_targets", "tau_difference"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks._timing import Ratio
+from embreg._turns import Ratio
 
 __all__ = ["KEPT", "TARGETS", "Table", "fast", "show", "tables_of", "times", "verdict", "verdict_of"]
 

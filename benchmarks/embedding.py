@@ -17,10 +17,10 @@ from typing import Any
 from benchmarks._compare import measure_model
 from benchmarks._extra import measure_lengths, measure_others, measure_steps
 from benchmarks._facts import facts_of
-from benchmarks._machine import load_average
 from benchmarks._rows import mixed_rows
 from benchmarks._tables import show, tables_of
 from embreg._files import atomic_path
+from embreg._machine import load_average
 from embreg._provenance import commit, cores
 from embreg.commands.parser import Parser, UsageError, positive
 from embreg.models import DEFAULT, MODELS, spec_of

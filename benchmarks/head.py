@@ -23,9 +23,9 @@ from benchmarks._head_contenders import Settings
 from benchmarks._head_data import WIDTHS
 from benchmarks._head_facts import facts_of
 from benchmarks._head_tables import tables_of
-from benchmarks._machine import load_average
 from benchmarks._tables import show
 from embreg._files import atomic_path
+from embreg._machine import load_average
 from embreg._provenance import commit, cores
 from embreg.commands.parser import Parser, UsageError, positive
 

@@ -33,9 +33,9 @@ _EXPORTS = {
 }
 _MODULES = (
     "baselines", "calibration", "checking", "cluster", "comparison", "conformal", "controls", "effective",
-    "experiment", "families", "findings", "geometry", "ladders", "lipschitz", "metrics", "models", "plots",
-    "pooling", "power", "records", "reference", "representation", "saving", "scaling", "service",
-    "smoothness", "stats", "symmetry", "tables", "tasks",
+    "experiment", "families", "findings", "geometry", "ladders", "latency", "lipschitz", "metrics", "models",
+    "pareto", "plots", "pooling", "power", "records", "reference", "representation", "saving", "scaling",
+    "service", "smoothness", "stats", "symmetry", "tables", "tasks",
 )  # fmt: skip
 
 __all__ = [

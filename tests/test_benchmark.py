@@ -22,13 +22,13 @@ from benchmarks import _compare, embedding
 from benchmarks._contenders import Plain, cut, ours, sentence_transformer
 from benchmarks._extra import measure_lengths, measure_others, measure_steps
 from benchmarks._facts import facts_of
-from benchmarks._machine import Watch
 from benchmarks._others import OTHERS, Other, Unavailable
 from benchmarks._rows import dof_for, mixed_rows, rows_of
 from benchmarks._tables import show, tables_of
-from benchmarks._timing import alternate, spread, times_faster
 from benchmarks._work import Peak, work_of
 from embreg import TextEmbedder
+from embreg._machine import Watch
+from embreg._turns import alternate, spread, times_faster
 from embreg.models import MODELS, OFFLINE, resolve
 from tests.tiny import LAYERS, tiny_bert, tiny_t5
 

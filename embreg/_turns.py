@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-__all__ = ["Ratio", "alternate", "spread", "times_faster"]
+__all__ = ["Ratio", "alternate", "geometric", "spread", "times_faster"]
 
 
 class Ratio(NamedTuple):
@@ -87,9 +88,24 @@ def times_faster(fast: Sequence[float], slow: Sequence[float]) -> Ratio:
     >>> str(times_faster([1.0], [3.0]))
     '3.00×'
     """
+    return geometric(np.asarray(slow, float) / np.asarray(fast, float))
+
+
+def geometric(values: ArrayLike) -> Ratio:
+    """Geometric mean of positive numbers, with Student's interval on their logarithms.
+
+    Parameters
+    ----------
+    values : array-like of shape (rounds,)
+
+    Examples
+    --------
+    >>> str(geometric([2.0, 8.0, 4.0]))
+    '4.00× [0.71, 22.38]'
+    """
     from scipy import stats
 
-    logs = np.log(np.asarray(slow, float)) - np.log(np.asarray(fast, float))
+    logs = np.log(np.asarray(values, float))
     mean = float(logs.mean())
     if len(logs) < 2:
         return Ratio(float(np.exp(mean)), None, None)

@@ -1,4 +1,4 @@
-"""The machine that a benchmark ran on: what it is, and whether it had anything else to do."""
+"""The machine that something was timed on: what it is, and whether it had anything else to do."""
 
 from __future__ import annotations
 
@@ -97,7 +97,10 @@ class Watch:
     @staticmethod
     def _clocks() -> tuple[float, float, float]:
         """Seconds that all processors, and this process, have been busy; and the time."""
-        import psutil  # type: ignore[import-untyped]
+        try:
+            import psutil  # type: ignore[import-untyped]
+        except ImportError:
+            raise ImportError("telling what others take needs psutil: pip install 'embreg[run]'") from None
 
         c = psutil.cpu_times()
         # The kernel counts a guest's time within user time already.
