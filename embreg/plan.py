@@ -126,8 +126,8 @@ def plan(parameters: Mapping[str, Any]) -> Plan:
     - measured tasks: ``families`` with ``tasks_per_family``, or ``tasks``; ``task_rows`` of each, else
       ``n_samples``; ``task_models``, else ``models``; ``formats``;
     - balls of points: ``ball_dof``, ``radii``, ``n_per_ball``;
-    - of all of these: ``random_seeds``, as many more readings with random weights; ``poolings`` and
-      ``layers``, in which vectors are kept.
+    - of all of these: ``random_seeds``, as many more readings with random weights; ``dtypes``, each a
+      reading; ``poolings`` and ``layers``, in which vectors are kept.
 
     Parameters
     ----------

@@ -263,3 +263,9 @@ def slow_counts(texts: list[str]) -> list[int]:
 
     tokenizer = AutoTokenizer.from_pretrained(str(resolve(MODEL).path))
     return [len(tokenizer(text).input_ids) for text in texts]
+
+
+def test_every_precision_is_a_reading_of_its_own() -> None:
+    base = {"models": [f"{MODEL}:values:2"], "dof": 5, "n_samples": 100, "n_seeds": 2}
+    one, three = plan(base), plan({**base, "dtypes": ["float32", "bfloat16", "int8"]})
+    assert (three.rows, three.tokens) == (3 * one.rows, 3 * one.tokens)

@@ -29,6 +29,8 @@ class Part:
     weights : {"pretrained", "random"}
     draw : int
         Which random weights.
+    dtype : str
+        Precision, where a run reads its models in several; empty for the usual one.
     poolings : tuple of str
     layers : tuple of int
         What is kept of each row beside the last layer, which always is. A model leaves out what it lacks.
@@ -45,6 +47,7 @@ class Part:
     times: int
     weights: str = "pretrained"
     draw: int = 0
+    dtype: str = ""
     poolings: tuple[str, ...] = ("mean",)
     layers: tuple[int, ...] = ()
     table: str = ""
@@ -87,7 +90,12 @@ def parts_of(parameters: Mapping[str, Any]) -> list[Part]:
     ]
     poolings = tuple(map(str, several(parameters, "poolings"))) or ("mean",)
     layers = tuple(map(int, several(parameters, "layers")))
-    return [replace(part, poolings=poolings, layers=layers) for part in (*found, *random)]
+    dtypes = tuple(map(str, several(parameters, "dtypes"))) or ("",)
+    return [
+        replace(part, poolings=poolings, layers=layers, dtype=dtype)
+        for part in (*found, *random)
+        for dtype in dtypes
+    ]
 
 
 def _points(parameters: Mapping[str, Any], models: Sequence[str]) -> Iterator[Part]:
