@@ -210,6 +210,7 @@ def _grid(records: pd.DataFrame, value: str) -> np.ndarray:
 def _bootstrap(
     table: np.ndarray, level: float, n_resamples: int, random_state: int
 ) -> tuple[float, float, float]:
+    """Mean and ends from the pigeonhole bootstrap of all axes: tasks, seeds and, of `draws`, weights."""
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1, however: got {level!r}")
     if n_resamples < 1:
@@ -218,19 +219,22 @@ def _bootstrap(
     if table.size == 1:
         return mean, -np.inf, np.inf
     rng = np.random.default_rng(random_state)
-    f, s = (_multiplicities(rng, n, n_resamples) for n in table.shape)
-    draws = np.einsum("bf,fs,bs->b", f, table, s) / table.size
+    weights = [_multiplicities(rng, n, n_resamples) for n in table.shape]
+    axes = "fsk"[: table.ndim]
+    product = ",".join([f"b{axes[0]}", axes, *(f"b{axis}" for axis in list(axes[1:]))])
+    draws = np.einsum(f"{product}->b", weights[0], table, *weights[1:]) / table.size
     ends = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
     low, high = mean + (ends - mean) * _stretch(table, level)
     return mean, float(low), float(high)
 
 
 def _stretch(table: np.ndarray, level: float) -> float:
-    """How much wider than the bootstrap's the interval has to be with few tasks or seeds."""
+    """How much wider than the bootstrap's the interval has to be where there is little to resample."""
     from scipy.stats import norm, t
 
     true = seen = spread = 0.0
-    for means in (table.mean(1), table.mean(0)):
+    for axis in range(table.ndim):
+        means = table.mean(tuple(other for other in range(table.ndim) if other != axis))
         if (n := len(means)) > 1:
             variance = float(means.var(ddof=1)) / n
             true += variance
