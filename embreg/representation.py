@@ -63,7 +63,7 @@ class Representation:
     stage: Literal["forward", "vocab"] = "forward"
     weights: Literal["pretrained", "random"] = "pretrained"
     weights_seed: int = 0
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
     overflow: Literal["error", "truncate"] = "error"
     max_tokens: int | None = None
     control: str = ""

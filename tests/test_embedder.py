@@ -211,7 +211,7 @@ def test_dtype_auto_is_one_of_the_two_and_recorded(folder: Path) -> None:
     model = embedder(folder, dtype="auto")
     model.fit_transform(ROWS)
     assert model.space_["dtype"] == _backends.resolve_dtype("auto", "cpu") in ("float32", "bfloat16")
-    with pytest.raises(ValueError, match=r"'auto', 'float32' or 'bfloat16' \(float16 overflows in T5\)"):
+    with pytest.raises(ValueError, match=r"'bfloat16' or 'int8' \(float16 overflows in T5\)"):
         embedder(folder, dtype="float16").fit_transform(ROWS)
 
 
@@ -548,6 +548,7 @@ SPACE: list[dict[str, Any]] = [
     {"max_tokens": 41},
     {"overflow": "truncate"},
     {"dtype": "bfloat16"},
+    {"dtype": "int8"},
 ]
 
 
@@ -771,7 +772,7 @@ def test_values_that_are_not_finite_are_an_error_and_not_stored(tmp_path: Path) 
         ({"seed": "a"}, "seed must be a whole number, however: got 'a'"),
         ({"max_tokens": 1.5}, "max_tokens must be a whole number or None, however: got 1.5"),
         ({"max_tokens": -1}, "max_tokens must be at least 1, however: got -1"),
-        ({"dtype": "float64"}, "dtype must be 'auto', 'float32' or 'bfloat16'"),
+        ({"dtype": "float64"}, "dtype must be 'auto', 'float32', 'bfloat16' or 'int8'"),
         ({"model": "no-such-model"}, "unknown model 'no-such-model'"),
     ],
 )

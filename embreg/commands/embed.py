@@ -106,9 +106,9 @@ def add(commands: Any) -> None:
     )
     how.add_argument(
         "--dtype",
-        choices=("auto", "float32", "bfloat16"),
+        choices=("auto", "float32", "bfloat16", "int8"),
         default="auto",
-        help="default: bfloat16 where the processor has it",
+        help="default: bfloat16 where the processor has it, else float32",
     )
     how.add_argument(
         "--device", default="auto", metavar="D", help="cpu, cuda, cuda:1, mps; default: the best there is"

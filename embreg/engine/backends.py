@@ -153,27 +153,32 @@ def resolve_device(device: str) -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def resolve_dtype(dtype: str, device: str) -> str:
+def resolve_dtype(dtype: str, device: str, *, int8: bool = False) -> str:
     """``"auto"`` is bfloat16 where the processor multiplies it natively, else float32.
 
-    Never float16: T5's activations overflow it.
+    Never float16: T5's activations overflow it; and never int8, which moves an embedding further.
+
+    Parameters
+    ----------
+    dtype, device : str
+    int8 : bool
+        Whether int8 may be asked for: a model's weights can be rounded to it, what is trained cannot.
 
     Raises
     ------
     ValueError
-        Anything but auto, float32 and bfloat16.
+        Anything but auto, float32 and bfloat16, and int8 where it may be.
 
     Examples
     --------
     >>> resolve_dtype("float32", "cpu")
     'float32'
     """
-    if dtype in ("float32", "bfloat16"):
+    if dtype in ("float32", "bfloat16") or (int8 and dtype == "int8"):
         return dtype
     if dtype != "auto":
-        raise ValueError(
-            f"dtype must be 'auto', 'float32' or 'bfloat16' (float16 overflows in T5), however: got {dtype!r}"
-        )
+        known = "'auto', 'float32', 'bfloat16' or 'int8'" if int8 else "'auto', 'float32' or 'bfloat16'"
+        raise ValueError(f"dtype must be {known} (float16 overflows in T5), however: got {dtype!r}")
     import torch
 
     if device.startswith("cuda"):

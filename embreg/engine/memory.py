@@ -29,6 +29,7 @@ ROOM = 1.2
 
 _BYTES = {"float32": 4, "bfloat16": 2}
 _DRAWN = 4.2  # bytes of a parameter: drawn in float32, then cast one by one (measured 4.1)
+_ROUNDED = 1.5  # on a card, of a parameter in int8: one byte in a matrix, two in the vocabulary's table
 _CONVERTED = {"pretrained": 7.0, "random": 11.0}  # OpenVINO's form beside torch's (measured 6.8 and 10.8)
 _CGROUP = Path("/sys/fs/cgroup")
 
@@ -59,17 +60,22 @@ def stored_parameters(folder: Path) -> int:
     return total
 
 
-def bytes_needed(parameters: int, *, dtype: str, backend: str = "torch", weights: str = "pretrained") -> int:
+def bytes_needed(
+    parameters: int, *, dtype: str, backend: str = "torch", weights: str = "pretrained", card: bool = False
+) -> int:
     """Memory that loading and running a model takes at its peak.
 
     Parameters
     ----------
     parameters : int
-    dtype : {"float32", "bfloat16"}
+    dtype : {"float32", "bfloat16", "int8"}
+        Weights are read in float32 to be rounded to int8, layer by layer; afterwards they take a quarter.
     backend : {"torch", "openvino"}
         OpenVINO's form is made from torch's in float32, and both are there for a while.
     weights : {"pretrained", "random"}
         Random weights are drawn in float32.
+    card : bool
+        Whether this is the memory of a card, which weights in int8 reach when they are rounded.
 
     Examples
     --------
@@ -78,6 +84,8 @@ def bytes_needed(parameters: int, *, dtype: str, backend: str = "torch", weights
     """
     if backend == "openvino":
         return int(_CONVERTED[weights] * parameters)
+    if dtype == "int8":
+        return int(parameters * (ROOM * _ROUNDED if card else _DRAWN))
     return int(parameters * max(ROOM * _BYTES[dtype], _DRAWN if weights == "random" else 0.0))
 
 
@@ -232,9 +240,13 @@ def check_memory(
     MemoryError
         Says what it takes, what is free, and what would fit.
     """
-    how = {"dtype": recipe.dtype, "backend": recipe.backend, "weights": recipe.weights}
-    # Random weights are not spread: they are drawn here, and moved to the first card.
-    room = free if not cards else cards[0] if recipe.weights == "random" else sum(cards)
+    how: dict[str, Any] = {"dtype": recipe.dtype, "backend": recipe.backend, "weights": recipe.weights}
+    how["card"] = bool(cards)
+    if cards and recipe.dtype == "int8":  # rounded here first
+        check_memory(local, recipe._replace(device="cpu"), parameters, free, [])
+    # Random and rounded weights are not spread: they are made here, and moved to the first card.
+    whole = recipe.weights == "random" or recipe.dtype == "int8"
+    room = free if not cards else cards[0] if whole else sum(cards)
     need = bytes_needed(parameters, **how)
     if room is None or need <= room:
         return
@@ -244,11 +256,14 @@ def check_memory(
         if change.items() - how.items() == change.items() and other <= room:
             ways.append(f"{', '.join(f'{k}={v!r}' for k, v in change.items())} ({_gb(other)})")
             break
+    rounded = {k: bytes_needed(parameters, dtype="int8", card=k) for k in (True, False)}
+    if cards and not ways and rounded[True] <= cards[0] and (free is None or rounded[False] <= free):
+        ways.append(f"dtype='int8' ({_gb(rounded[True])})")
     ways += _smaller(local, parameters, how, room)
     every = free_cards("cuda") if ":" in recipe.device else []
-    if len(every) > 1 and recipe.weights != "random" and need <= sum(every):
+    if len(every) > 1 and not whole and need <= sum(every):
         ways.append(f"device='cuda', which spreads it over {len(every)} cards with {_gb(sum(every))} free")
-    if cards and free is not None and bytes_needed(parameters, **how) <= free:
+    if cards and free is not None and bytes_needed(parameters, **{**how, "card": False}) <= free:
         ways.append(f"device='cpu' ({_gb(free)} are free there)")
     ways.append(
         f"a machine, or cards together, with {_gb(need)} free (several cards: device='cuda', extra gpu)"
@@ -260,7 +275,7 @@ def check_memory(
     )
 
 
-def _smaller(local: LocalModel, parameters: int, how: dict[str, str], room: int) -> list[str]:
+def _smaller(local: LocalModel, parameters: int, how: dict[str, Any], room: int) -> list[str]:
     """Largest named model of the same kind that fits, and whether it takes bfloat16."""
     from embreg.engine.backends import model_type
     from embreg.models import MODELS

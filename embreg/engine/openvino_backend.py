@@ -29,6 +29,9 @@ _WIDTHS = 3  # such graphs at a time
 _LARGEST = 256 * 2**20  # bytes of weights of a model that may have them
 
 
+_GROUP = "32"  # activations of a token that share a scale when they are rounded to 8 bits
+
+
 class OpenVinoBackend:
     """A converted model, compiled for the layers that are asked for.
 
@@ -41,7 +44,8 @@ class OpenVinoBackend:
 
     def __init__(self, local: LocalModel, config: Any, recipe: Recipe) -> None:
         self._graph = graph(local, config, recipe)
-        self._precision = {"float32": "f32", "bfloat16": "bf16"}[recipe.dtype]
+        self._rounded = recipe.dtype == "int8"
+        self._precision = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}[recipe.dtype]
         self._compiled: dict[tuple[Any, ...], Any] = {}
         self._lock = threading.Lock()
         self._streams = 1
@@ -121,7 +125,11 @@ class OpenVinoBackend:
             # Two processes that pin their threads pin them to the same cores.
             "ENABLE_CPU_PINNING": "NO",
         }
-        if self._precision == "f32":
+        if self._rounded:
+            # Products of int8 where the processor has them: 1.7 times as fast as float32, which bfloat16 is
+            # 1.8 to 1.9 times. Larger groups are a tenth faster, and further from float32 by more than that.
+            settings["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = _GROUP
+        elif self._precision == "f32":
             # Its fused attention rounds differently at other widths: by 1.1e-6 of a vector instead of
             # 0.9e-6, measured. Speed is what bfloat16 is for.
             with suppress(RuntimeError):  # the setting is the plugin's own, and may go

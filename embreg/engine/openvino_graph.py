@@ -1,4 +1,4 @@
-"""OpenVINO's form of a model: converted from torch once, checked against it, and kept."""
+"""OpenVINO's form of a model: converted from torch once, checked against it, rounded if asked, and kept."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from embreg._files import atomic_path, digest, home, sha256_file
 from embreg.engine.backends import import_openvino, quiet
+from embreg.engine.int8 import round_graph
 
 if TYPE_CHECKING:
     from embreg.engine.core import Recipe
@@ -19,6 +20,9 @@ __all__ = ["ConversionError", "graph"]
 
 FORMAT = 1
 """Raised when the conversion itself changes."""
+
+ROUNDING = 1
+"""Raised when `embreg.engine.int8` rounds otherwise."""
 
 _FILES = ("model.xml", "model.bin")
 # Of the largest hidden value, in float32. Twelve blocks of MPNet round by 1.5e-5; a mask that tracing lost
@@ -31,7 +35,9 @@ class ConversionError(RuntimeError):
 
 
 def graph(local: LocalModel, config: Any, recipe: Recipe) -> Any:
-    """All hidden states of a model as an OpenVINO graph in float32, outputs named ``hidden.0`` and on.
+    """All hidden states of a model as an OpenVINO graph, outputs named ``hidden.0`` and on.
+
+    In float32, but for the matrices of a recipe in int8: bfloat16 is a way to compute it.
 
     It is kept in ``home()/openvino``; random weights, which are many and quickly drawn, are not.
 
@@ -52,32 +58,44 @@ def graph(local: LocalModel, config: Any, recipe: Recipe) -> Any:
         The model cannot be traced, or the graph disagrees with torch by more than rounding.
     """
     if recipe.weights == "random":
-        return _convert(local, config, recipe)
+        return _make(local, config, recipe)
     from filelock import FileLock
 
     key = {
         "format": FORMAT, "weights": local.weights_digest, "attention": recipe.attention,
         "versions": {name: version(name) for name in ("openvino", "torch", "transformers")},
     }  # fmt: skip
-    folder = home() / "openvino" / digest(key)[:32]
+    if recipe.dtype == "int8":  # kept by itself: the file of float32 would stay in memory beside it
+        key["rounding"] = ROUNDING
+    folder, made = home() / "openvino" / digest(key)[:32], None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock"):
             found = _read(folder)
             if found is None:
-                made = _convert(local, config, recipe)
+                made = _make(local, config, recipe)
                 _keep(made, folder, {**key, "model": recipe.model})
                 found = _read(folder)
             if found is not None:
                 return found
             raise OSError(f"what was written to {folder} cannot be read back")
     except OSError as error:
-        warnings.warn(
-            f"the converted model is not kept in {folder} ({error}); it is converted again by every process",
-            UserWarning,
-            stacklevel=2,
-        )
+        if recipe.dtype != "int8":  # which is rounded again in no time; of float32 it has been said
+            warnings.warn(
+                f"the converted model is not kept in {folder} ({error}); it is converted again by every "
+                "process",
+                UserWarning,
+                stacklevel=2,
+            )
+        return _make(local, config, recipe) if made is None else made
+
+
+def _make(local: LocalModel, config: Any, recipe: Recipe) -> Any:
+    if recipe.dtype != "int8":
         return _convert(local, config, recipe)
+    made = graph(local, config, recipe._replace(dtype="float32"))
+    round_graph(made)
+    return made
 
 
 def _read(folder: Path) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from embreg.engine.backends import quiet
 from embreg.engine.fused import fuse
+from embreg.engine.int8 import round_layers
 from embreg.engine.loading import reads
 from embreg.engine.memory import ROOM, free_cards, spread_over
 
@@ -108,7 +109,8 @@ def load_model(local: LocalModel, config: Any, recipe: Recipe, *, device: str) -
     """
     import torch
 
-    dtype = getattr(torch, recipe.dtype)
+    rounded = recipe.dtype == "int8"
+    dtype = torch.float32 if rounded else getattr(torch, recipe.dtype)
     auto, extra = _class(config, recipe)
     with quiet():
         if recipe.weights == "random":
@@ -116,8 +118,10 @@ def load_model(local: LocalModel, config: Any, recipe: Recipe, *, device: str) -
                 torch.manual_seed(recipe.seed)
                 # Drawn in float32 whatever it computes in, so that a seed means one set of weights.
                 model = auto.from_config(config, dtype=torch.float32, trust_remote_code=False, **extra)
-            return fuse(_cast(_encoder(model, config), dtype)).to(device).eval()
-        spread = device == "cuda" and _too_large(auto, config, dtype)
+            model = _encoder(model, config)
+            return fuse(_round(model, device) if rounded else _cast(model, dtype)).to(device).eval()
+        # Rounded by the time they reach a card, weights take a quarter, and are not spread.
+        spread = not rounded and device == "cuda" and _too_large(auto, config, dtype)
         if spread:
             extra["device_map"] = _device_map(config, recipe)
         model, found = auto.from_pretrained(
@@ -136,6 +140,8 @@ def load_model(local: LocalModel, config: Any, recipe: Recipe, *, device: str) -
             f"{len(missing)}, first: {missing[0]}; its config.json is of another model, or it was cut"
         )
     model = _encoder(model, config)
+    if rounded:
+        model = _round(model, device)
     # What moves values between cards hangs on the modules that fusing would replace.
     return model.eval() if spread else fuse(model).to(device).eval()
 
@@ -154,7 +160,8 @@ def empty_model(config: Any, recipe: Recipe) -> Any:
         On the meta device.
     """
     auto, extra = _class(config, recipe)
-    return _encoder(_empty(auto, config, recipe.dtype, extra), config)
+    dtype = "float32" if recipe.dtype == "int8" else recipe.dtype
+    return _encoder(_empty(auto, config, dtype, extra), config)
 
 
 def _class(config: Any, recipe: Recipe) -> tuple[Any, dict[str, Any]]:
@@ -193,6 +200,17 @@ def _cast(model: Any, dtype: torch.dtype) -> Any:
     for parameter in model.parameters():
         parameter.data = parameter.data.to(dtype)
     return model
+
+
+def _round(model: Any, device: str) -> Any:
+    """Matrices in 8 bits; the rest in what `embreg.engine.int8` computes in on this device."""
+    import torch
+
+    round_layers(model)
+    for parameter in model.parameters():
+        # Copied: what still lay in the file would keep all of it in memory.
+        parameter.data = parameter.data.clone()
+    return _cast(model, torch.bfloat16) if device.startswith("cuda") else model
 
 
 def _device_map(config: Any, recipe: Recipe) -> Any:
