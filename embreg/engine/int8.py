@@ -64,8 +64,8 @@ def round_matrix(matrix: npt.NDArray[np.float32]) -> Rounded:
     largest = np.maximum(matrix.max(axis=1, keepdims=True), -matrix.min(axis=1, keepdims=True))
     if not np.isfinite(largest).all():
         raise ValueError(
-            f"a matrix must be finite to be rounded to int8, however: row {int(np.isfinite(largest).argmin())} "
-            "holds NaN or infinity; its weights are damaged"
+            "a matrix must be finite to be rounded to int8, however: row "
+            f"{int(np.isfinite(largest).argmin())} holds NaN or infinity; its weights are damaged"
         )
     scale = (largest / np.float32(_LARGEST)).astype(np.float32)
     scale[scale == 0] = 1
