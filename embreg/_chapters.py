@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from embreg._record_links import is_shown
+
 __all__ = ["faults_of", "title_of"]
 
 
@@ -37,6 +39,10 @@ def faults_of(path: Path, profile: str) -> list[str]:
         faults.append("it holds no embreg.digest, so nothing tells what made it")
     elif profile and run.get("profile") != profile:
         faults.append(f"it belongs to profile {run.get('profile')!r}, not {profile!r}")
+    shows = any(is_shown(o) for c in notebook["cells"] for o in c.get("outputs", ()))
+    if not profile and not faults and shows and not run.get("digest"):
+        again = f"run `embreg notebooks {label}`"
+        faults.append("it shows figures or tables and carries no run, so nothing tells what made them")
     return [f"{label}: {'; '.join(faults)}; {again}"] if faults else []
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from embreg._files import atomic_path, digest, sha256_file
 from embreg._kernel import LOG, kill, manager_class
-from embreg._provenance import commit, cores, machine, versions
+from embreg._provenance import column_values, commit, cores, machine, models_used, versions
 from embreg.keys import run_key
 from embreg.profiles import RunSpec, defaults_of
 
@@ -114,6 +114,8 @@ def execute(
                 "key": dict(key),
                 "digest": digest(key),
                 "facts": _facts(tmp),
+                "seeds": column_values(tmp, "seed"),
+                "models": models_used(tmp, key["parameters"]),
                 "records": [f for f in _contents(tmp) if f != "facts.json"],
                 "started": started.isoformat(timespec="seconds"),
                 "seconds": round(seconds, 1),

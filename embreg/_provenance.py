@@ -1,4 +1,4 @@
-"""Where a result came from: versions, commit and machine, without names of hosts, users or folders."""
+"""Where a result came from: versions, commit, machine, models and seeds, without names of hosts or users."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
-__all__ = ["commit", "cores", "machine", "package_commit", "versions"]
+__all__ = ["column_values", "commit", "cores", "machine", "models_used", "package_commit", "versions"]
 
 # Packages whose version can move a number or a figure.
 _PACKAGES = (
@@ -103,3 +105,92 @@ def machine() -> dict[str, str | int]:
         "processor": _processor(),
         "cores": cores(),
     }
+
+
+def column_values(folder: str | Path, column: str) -> list[Any]:
+    """Values that a column takes in the tables of a run, each once and sorted; those missing left out.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Folder of a run; its ``*.parquet`` are read.
+    column : str
+        Such as ``"model"`` or ``"seed"``. Tables without it are passed over.
+
+    Raises
+    ------
+    ValueError
+        A file that is no Parquet.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import pandas as pd
+    >>> top = Path(tempfile.mkdtemp())
+    >>> pd.DataFrame({"seed": [1, 0, 1], "model": ["m", None, "m"]}).to_parquet(top / "records.parquet")
+    >>> column_values(top, "seed"), column_values(top, "model"), column_values(top, "head")
+    ([0, 1], ['m'], [])
+    """
+    found: set[Any] = set()
+    paths = sorted(Path(folder).glob("*.parquet"))
+    if paths:
+        import pyarrow.parquet as pq
+    for path in paths:
+        with pq.ParquetFile(path) as file:
+            if column in file.schema_arrow.names:
+                found.update(file.read([column])[column].unique().to_pylist())
+    kept = (value for value in found if value is not None and value == value)
+    return sorted(kept, key=lambda value: (isinstance(value, str), value))
+
+
+def models_used(folder: str | Path, parameters: Mapping[str, Any]) -> dict[str, dict[str, str] | None]:
+    """Models of a run: those its tables name, and those among its parameters.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Folder of the run, whose tables have the column ``model``.
+    parameters : mapping
+        Of the run. Looked at are ``model``, ``models`` and names that end so; a value is written
+        ``name[:style[:decimals]]``.
+
+    Returns
+    -------
+    dict
+        Name to ``revision``, ``weights_digest`` and ``tokenizer_digest``; None for one that the tables
+        name and that is not on this machine, such as a model behind an endpoint.
+
+    Examples
+    --------
+    >>> models_used("no/such/folder", {"models": [], "n_seeds": 3})
+    {}
+    """
+    from embreg._specs import WeightsError
+    from embreg.models import resolve
+
+    recorded = {str(name) for name in column_values(folder, "model")}
+    out: dict[str, dict[str, str] | None] = {}
+    for name in sorted(recorded | _asked(parameters)):
+        try:
+            local = resolve(name, fetch=False)
+        except (ValueError, OSError, ImportError, WeightsError):
+            # The result is there and stays: what is not known is said, and never guessed.
+            if name in recorded:
+                out[name] = None
+            continue
+        out[name] = {
+            "revision": local.revision,
+            "weights_digest": local.weights_digest,
+            "tokenizer_digest": local.tokenizer_digest,
+        }
+    return out
+
+
+def _asked(parameters: Mapping[str, Any]) -> set[str]:
+    """Names of models among the parameters of a run."""
+    names: set[str] = set()
+    for key, value in parameters.items():
+        if key.split("_")[-1] in ("model", "models"):
+            given = value if isinstance(value, list | tuple) else [value]
+            names.update(text.partition(":")[0] for text in given if isinstance(text, str))
+    return names

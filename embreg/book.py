@@ -16,6 +16,7 @@ import yaml
 
 from embreg._chapters import faults_of, title_of
 from embreg._files import atomic_path, digest, sha256_file
+from embreg._record_page import add_records
 from embreg.profiles import load_profile
 
 __all__ = ["BookError", "build", "stage"]
@@ -176,6 +177,7 @@ def _sources(profile: str, root: Path) -> dict[str, Path | bytes]:
             files[f"notebooks/{page}.ipynb"] = notebook
             if (folder / "records.parquet").is_file():
                 files[f"notebooks/records/{page}.parquet"] = folder / "records.parquet"
+    problems += add_records(files, root, toc)
     if problems:
         raise BookError("the book cannot be made:\n" + "\n".join(f"  {p}" for p in problems))
     files["_toc.yml"] = yaml.safe_dump(toc, sort_keys=False, allow_unicode=True).encode()

@@ -25,9 +25,9 @@ __all__ = ["current_key_of", "digest", "is_current", "notebook_is_current", "pac
 _NO_EFFECT = {
     "_execute.py", "_kernel.py", "_parameters.py", "_progress.py", "_provenance.py", "book.py", "cli.py",
     "keys.py", "pages.py", "plan.py", "profiles.py", "runs.py", "_browser.py", "_chapters.py",
-    "_plan_table.py", "_show.py", "cluster.py", "spaces.py", "stream.py", "engine/local_cluster.py",
-    "engine/workers.py", "storage/checks.py", "storage/cleaning.py", "storage/exporting.py",
-    "storage/quantities.py",
+    "_plan_table.py", "_record_links.py", "_record_page.py", "_rerun.py", "_show.py", "cluster.py",
+    "spaces.py", "stream.py", "engine/local_cluster.py", "engine/workers.py", "storage/checks.py",
+    "storage/cleaning.py", "storage/exporting.py", "storage/quantities.py",
 }  # fmt: skip
 _FOLDERS_WITHOUT_EFFECT = {"commands", "planning", "streaming"}
 _PARTS = {
