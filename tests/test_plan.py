@@ -269,3 +269,10 @@ def test_every_precision_is_a_reading_of_its_own() -> None:
     base = {"models": [f"{MODEL}:values:2"], "dof": 5, "n_samples": 100, "n_seeds": 2}
     one, three = plan(base), plan({**base, "dtypes": ["float32", "bfloat16", "int8"]})
     assert (three.rows, three.tokens) == (3 * one.rows, 3 * one.tokens)
+
+
+def test_values_alone_of_a_measured_task_are_counted_with_what_is_missing() -> None:
+    base = {"models": [MODEL], "tasks": ["automl/digits_log_loss"], "task_rows": 40}
+    named, bare = (plan({**base, "task_models": [f"{MODEL}:{form}:s"]}) for form in ("json", "values"))
+    assert (named.rows, bare.rows) == (40, 40)
+    assert 0 < bare.tokens != named.tokens > 0

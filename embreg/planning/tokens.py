@@ -110,7 +110,9 @@ def _texts(form: str, dof: int, task: str) -> tuple[str, ...]:
     from embreg.serialize import serialize
 
     try:
-        written = Representation.of(f"any:{form}", missing="omit" if task else "null")
+        # What is missing can be left out only where values have their names beside them.
+        named = bool(task) and not form.startswith("values")
+        written = Representation.of(f"any:{form}", missing="omit" if named else "null")
     except ValueError:  # the notebook's own word for a format, such as "auto"
         written = None
     if task:
