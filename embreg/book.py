@@ -180,8 +180,23 @@ def _sources(profile: str, root: Path) -> dict[str, Path | bytes]:
     problems += add_records(files, root, toc)
     if problems:
         raise BookError("the book cannot be made:\n" + "\n".join(f"  {p}" for p in problems))
+    files |= _verdicts(profile, root)
     files["_toc.yml"] = yaml.safe_dump(toc, sort_keys=False, allow_unicode=True).encode()
     return files
+
+
+def _verdicts(profile: str, root: Path) -> dict[str, bytes]:
+    """Files of the scoreboard; a claim whose record is missing, or older than its code, stops the build."""
+    from embreg.claims import CLAIMS, ClaimError, RecordError, as_files
+
+    if not (root / CLAIMS).is_file():
+        return {}
+    try:
+        return as_files(profile, root)
+    except (ClaimError, RecordError) as error:
+        raise BookError(
+            f"the book cannot be made, as verdicts on claims cannot be computed:\n{error}"
+        ) from error
 
 
 def _entries(toc: dict[str, Any]) -> Iterator[dict[str, Any]]:

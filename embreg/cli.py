@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from embreg.commands import claims as _cli_claims
 from embreg.commands import data as _cli_data
 from embreg.commands import embed as _cli_embed
 from embreg.commands import models as _cli_models
@@ -109,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     book.add_argument("--run", action="store_true", help="execute the profile's notebooks first")
 
+    _cli_claims.add(commands)
     _cli_models.add(commands)
     _cli_embed.add(commands)
     _cli_store.add(commands)

@@ -29,7 +29,7 @@ _NO_EFFECT = {
     "spaces.py", "stream.py", "engine/local_cluster.py", "engine/workers.py", "storage/checks.py",
     "storage/cleaning.py", "storage/exporting.py", "storage/quantities.py",
 }  # fmt: skip
-_FOLDERS_WITHOUT_EFFECT = {"commands", "planning", "streaming"}
+_FOLDERS_WITHOUT_EFFECT = {"claims", "commands", "planning", "streaming"}
 _PARTS = {
     "notebook": "the notebook's cells",
     "parameters": "the parameters",
