@@ -74,8 +74,9 @@ nbval: weights  ## the committed notebooks give the committed outputs
 	$(OFFLINE) $(BIN)/python -m pytest notebooks --nbval --nbval-current-env --nbval-sanitize-with tests/nbval.cfg \
 		-o addopts= -W default $(NBVAL_ARGS)
 
-smoke: weights  ## profile smoke end to end: runs, book, page checks
+smoke: weights  ## profile smoke end to end: runs, comparison with the committed numbers, book, page checks
 	$(OFFLINE) $(BIN)/embreg run --profile smoke $(RUN_ARGS)
+	$(OFFLINE) $(BIN)/embreg reproduce --profile smoke --no-run
 	$(OFFLINE) $(BIN)/embreg book --profile smoke
 	$(BIN)/python -m embreg.pages _build/smoke/_build/html --browser
 

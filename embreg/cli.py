@@ -20,6 +20,7 @@ from embreg.commands import claims as _cli_claims
 from embreg.commands import data as _cli_data
 from embreg.commands import embed as _cli_embed
 from embreg.commands import models as _cli_models
+from embreg.commands import reproduce as _cli_reproduce
 from embreg.commands import store as _cli_store
 from embreg.commands.parser import Parser, UsageError, command, examples, positive
 
@@ -111,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     book.add_argument("--run", action="store_true", help="execute the profile's notebooks first")
 
     _cli_claims.add(commands)
+    _cli_reproduce.add(commands, [profile, root])
     _cli_models.add(commands)
     _cli_embed.add(commands)
     _cli_store.add(commands)

@@ -26,10 +26,11 @@ _NO_EFFECT = {
     "_execute.py", "_kernel.py", "_parameters.py", "_progress.py", "_provenance.py", "book.py", "cli.py",
     "keys.py", "pages.py", "plan.py", "profiles.py", "runs.py", "_browser.py", "_chapters.py",
     "_plan_table.py", "_record_links.py", "_record_page.py", "_rerun.py", "_show.py", "cluster.py",
-    "spaces.py", "stream.py", "engine/local_cluster.py", "engine/workers.py", "storage/checks.py",
+    "reproduction.py", "spaces.py", "stream.py", "engine/local_cluster.py", "engine/workers.py",
+    "storage/checks.py",
     "storage/cleaning.py", "storage/exporting.py", "storage/quantities.py",
 }  # fmt: skip
-_FOLDERS_WITHOUT_EFFECT = {"claims", "commands", "planning", "streaming"}
+_FOLDERS_WITHOUT_EFFECT = {"claims", "commands", "planning", "reproducing", "streaming"}
 _PARTS = {
     "notebook": "the notebook's cells",
     "parameters": "the parameters",

@@ -1,0 +1,1 @@
+"""Behind `embreg.reproduction`: what of a run is compared, how closely, and the committed table."""
