@@ -20,7 +20,7 @@ OFFLINE := EMBREG_OFFLINE=1 HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup weights data book test lint unit nbval smoke bench notebooks lab lock clean
+.PHONY: help setup weights data book pdf test lint unit nbval smoke bench notebooks lab lock clean
 
 help:  ## list the targets
 	@echo "usage: make TARGET"
@@ -57,6 +57,9 @@ book: weights  ## run the notebooks of profile offline and render the book
 	$(BIN)/embreg models fetch --profile offline
 	$(OFFLINE) $(BIN)/embreg run --profile offline $(RUN_ARGS)
 	$(OFFLINE) $(BIN)/embreg book --profile offline
+
+pdf: book  ## the same as one PDF, _build/offline/embreg.pdf; wants Chromium or Chrome
+	$(OFFLINE) $(BIN)/embreg book --profile offline --pdf
 
 test: lint unit nbval smoke  ## everything that must pass before a commit
 

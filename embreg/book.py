@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from embreg._chapters import faults_of, title_of
+from embreg._crate import add_crate
 from embreg._files import atomic_path, digest, sha256_file
 from embreg._record_page import add_records
 from embreg.profiles import load_profile
@@ -182,6 +183,7 @@ def _sources(profile: str, root: Path) -> dict[str, Path | bytes]:
         raise BookError("the book cannot be made:\n" + "\n".join(f"  {p}" for p in problems))
     files |= _verdicts(profile, root)
     files["_toc.yml"] = yaml.safe_dump(toc, sort_keys=False, allow_unicode=True).encode()
+    add_crate(files, profile, root)
     return files
 
 

@@ -107,9 +107,11 @@ def _parser() -> argparse.ArgumentParser:
         commands, "book", _book, "render the book with the results of a profile",
         "embreg book --profile offline",
         "embreg book --profile smoke --run    execute what is not current first",
+        "embreg book --profile offline --pdf  also _build/offline/embreg.pdf, printed by Chromium or Chrome",
         parents=[profile, work, root],
     )  # fmt: skip
     book.add_argument("--run", action="store_true", help="execute the profile's notebooks first")
+    book.add_argument("--pdf", action="store_true", help="print the whole book as one PDF too")
 
     _cli_claims.add(commands)
     _cli_reproduce.add(commands, [profile, root])
@@ -207,7 +209,13 @@ def _book(args: argparse.Namespace) -> int:
     specs = load_profile(args.profile, root)
     if args.run and (code := _execute(specs, root, args)):
         return code
+    if args.pdf:
+        from embreg._pdf import find_browser, print_book
+
+        find_browser()  # before the minutes that the pages take
     print(build(args.profile, root))
+    if args.pdf:
+        print(print_book(args.profile, root))
     return 0
 
 

@@ -23,14 +23,15 @@ __all__ = ["current_key_of", "digest", "is_current", "notebook_is_current", "pac
 
 # Modules that start, check or show runs. None of them can change a number in a result.
 _NO_EFFECT = {
+    "_crate.py", "_crate_entities.py", "_pdf.py",
     "_execute.py", "_kernel.py", "_parameters.py", "_progress.py", "_provenance.py", "book.py", "cli.py",
-    "keys.py", "pages.py", "plan.py", "profiles.py", "runs.py", "_browser.py", "_chapters.py",
+    "keys.py", "pages.py", "plan.py", "profiles.py", "runs.py", "_chapters.py",
     "_plan_table.py", "_record_links.py", "_record_page.py", "_rerun.py", "_show.py", "cluster.py",
     "reproduction.py", "spaces.py", "stream.py", "engine/local_cluster.py", "engine/workers.py",
     "storage/checks.py",
     "storage/cleaning.py", "storage/exporting.py", "storage/quantities.py",
 }  # fmt: skip
-_FOLDERS_WITHOUT_EFFECT = {"claims", "commands", "planning", "reproducing", "streaming"}
+_FOLDERS_WITHOUT_EFFECT = {"browsing", "claims", "commands", "planning", "reproducing", "streaming"}
 _PARTS = {
     "notebook": "the notebook's cells",
     "parameters": "the parameters",

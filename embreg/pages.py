@@ -198,7 +198,7 @@ def _links(path: Path, page: _Page, pages: dict[Path, _Page], root: Path) -> lis
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Check a folder of pages: ``python -m embreg.pages FOLDER [--browser]``.
+    """Check a folder of pages: ``python -m embreg.pages FOLDER [--browser] [--faults DIR]``.
 
     Returns
     -------
@@ -208,16 +208,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m embreg.pages", description="Check rendered pages.")
     parser.add_argument("folder", help="folder with index.html")
     parser.add_argument("--browser", action="store_true", help="open every page in Chromium too")
+    parser.add_argument("--faults", metavar="DIR", help="where screenshots of faulty pages go")
     given = parser.parse_args(arguments)
     faults = check_pages(given.folder)
+    screenshots: list[str] = []
     if given.browser:
-        from embreg._browser import check_in_browser
+        from embreg.browsing import check_in_browser
 
-        seen, skipped = check_in_browser(given.folder)
-        faults += seen
-        if skipped:
-            print(skipped, file=sys.stderr)
-    print(*faults, f"{len(faults)} faults", sep="\n")
+        seen = check_in_browser(given.folder, given.faults)
+        faults += seen.faults
+        screenshots = [f"screenshot: {path}" for path in seen.screenshots]
+        print(seen.note, file=sys.stderr)
+    print(*faults, *screenshots, f"{len(faults)} faults", sep="\n")
     return int(bool(faults))
 
 

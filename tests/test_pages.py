@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
-from embreg._browser import check_in_browser
 from embreg.pages import check_pages, main
 
 SOUND = """<!DOCTYPE html><html><head><title>t</title>
@@ -105,22 +103,3 @@ def test_the_command_says_how_many_faults(html: Path, capsys: pytest.CaptureFixt
 def test_a_folder_without_pages_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="embreg book"):
         check_pages(tmp_path)
-
-
-def test_browser_check_says_why_it_was_skipped(html: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
-    faults, skipped = check_in_browser(html)
-    assert faults == [] and "no chromium" in skipped
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
-def test_browser_sees_formulas_that_stay_raw_and_errors_of_scripts(html: Path) -> None:
-    (html / "other.html").unlink()
-    script = "<script>fetch('https://example.org/x').catch(() => 0); nothing()</script></article>"
-    (html / "index.html").write_text(SOUND.replace("</article>", script))
-    faults, skipped = check_in_browser(html)
-    assert skipped == ""
-    assert any("1 formulas, 0 rendered" in fault for fault in faults)
-    assert any("nothing is not defined" in fault for fault in faults)
-    assert "index.html: request to https://example.org" in faults

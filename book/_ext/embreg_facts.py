@@ -171,25 +171,11 @@ def drop_thebe(
     scripts[:] = [s for s in scripts if "thebe" not in f"{s}{getattr(s, 'attributes', '')}".lower()]
 
 
-def drop_mathjax(
-    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document | None
-) -> None:
-    """Leave MathJax, which weighs more than all else, out of pages of prose without a formula."""
-    # Sphinx itself gives it to the first page because pages below that one have formulas. What a notebook
-    # shows may hold formulas that are no nodes.
-    if doctree is None or pagename.startswith(f"{FOLDER}/"):
-        return
-    if not any(isinstance(node, nodes.math | nodes.math_block) for node in doctree.findall()):
-        scripts = context.get("script_files", [])
-        scripts[:] = [s for s in scripts if "mathjax" not in f"{s}{getattr(s, 'attributes', '')}".lower()]
-
-
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_role("fact", FactRole())
     # Before Sphinx collects the files to download (priority 500), or the link to the records is not one.
     app.connect("doctree-read", add_run_record, priority=400)
     app.connect("html-page-context", drop_thebe, priority=900)
-    app.connect("html-page-context", drop_mathjax, priority=900)
     # After the theme has made its buttons (priority 501).
     app.connect("html-page-context", launch_committed, priority=510)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
