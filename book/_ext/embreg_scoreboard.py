@@ -78,7 +78,7 @@ class Scoreboard(SphinxDirective):
         return nodes.row("", *(nodes.entry("", *cell) for cell in cells), ids=[f"claim-{row['id']}"])
 
     def _link(self, page: str, text: str) -> nodes.Node:
-        about = {"refdoc": self.env.docname, "refdomain": "", "reftype": "doc", "refexplicit": True}
+        about = {"refdoc": self.env.docname, "refdomain": "std", "reftype": "doc", "refexplicit": True}
         return addnodes.pending_xref("", nodes.inline("", text), reftarget=f"/{page}", refwarn=True, **about)
 
     def _record(self, run: str) -> nodes.Node:
