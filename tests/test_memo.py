@@ -214,6 +214,7 @@ def test_every_module_that_a_fit_runs_through_is_watched() -> None:
         "engine",
         "models",
         "_specs",
+        "_static",
     }
     without_effect |= {"_features", "representation", "tasks", "bbob", "coco", "_bbob_checks"}
     without_effect |= {"_bbob_transforms", "experiment", "_provenance"}
