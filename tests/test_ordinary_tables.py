@@ -37,7 +37,7 @@ def load_or_skip(name: str) -> Table:
     try:
         return load_table(name)
     except ArchiveUnavailable as error:
-        pytest.skip(f"table {name!r} is not on this machine (make weights): {error}")
+        pytest.skip(f"table {name!r} is not on this machine (make data): {error}")
 
 
 @pytest.fixture(scope="module", params=NAMES)
