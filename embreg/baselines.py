@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
 from embreg._scaling import spread
+from embreg._task import whole
 from embreg.training.baseline_rows import Features, Rows, hold_out, validation
 from embreg.training.baseline_search import Found, search
 from embreg.training.baseline_table import BASELINES, Baseline, look_up, read_grid
@@ -18,7 +19,7 @@ from embreg.training.baseline_table import BASELINES, Baseline, look_up, read_gr
 __all__ = ["BASELINES", "Baseline", "Tuned", "baseline"]
 
 
-def baseline(name: str, *, grid: Any = None, random_state: Any = 0) -> Tuned:
+def baseline(name: str, *, grid: Any = None, max_rows: int | None = None, random_state: Any = 0) -> Tuned:
     """Baseline by name, tuned on its grid or on another.
 
     Parameters
@@ -27,8 +28,11 @@ def baseline(name: str, *, grid: Any = None, random_state: Any = 0) -> Tuned:
         One of `BASELINES`.
     grid : sequence of dict, or dict of sequences, optional
         Points to try instead of ``BASELINES[name].grid``, or values whose combinations are.
+    max_rows : int, optional
+        Of more training rows than this a random sample is taken. By default all are used, and more than the
+        baseline takes is an error.
     random_state : int, RandomState or None
-        Of the held-out rows and of forests and boosted trees.
+        Of the held-out rows, of the sample, and of forests and boosted trees.
 
     Returns
     -------
@@ -49,7 +53,7 @@ def baseline(name: str, *, grid: Any = None, random_state: Any = 0) -> Tuned:
     {'n_neighbors': 3}
     """
     look_up(name)
-    return Tuned(name, grid=grid, random_state=random_state)
+    return Tuned(name, grid=grid, max_rows=max_rows, random_state=random_state)
 
 
 class Tuned(RegressorMixin, BaseEstimator):
@@ -60,7 +64,7 @@ class Tuned(RegressorMixin, BaseEstimator):
 
     Parameters
     ----------
-    name, grid, random_state
+    name, grid, max_rows, random_state
         As for `baseline`.
 
     Attributes
@@ -103,9 +107,12 @@ class Tuned(RegressorMixin, BaseEstimator):
     (True, 2, 50)
     """
 
-    def __init__(self, name: str, *, grid: Any = None, random_state: Any = 0) -> None:
+    def __init__(
+        self, name: str, *, grid: Any = None, max_rows: int | None = None, random_state: Any = 0
+    ) -> None:
         self.name = name
         self.grid = grid
+        self.max_rows = max_rows
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any, *, X_val: Any = None, y_val: Any = None) -> Tuned:
@@ -138,10 +145,13 @@ class Tuned(RegressorMixin, BaseEstimator):
             X, X_val, y, y_val = hold_out(X, y, rng)
         else:
             X_val, y_val = validation(self, X_val, y_val, y.shape[1:])
+        if self.max_rows is not None and len(X) > whole("max_rows", self.max_rows, 2):
+            kept = np.sort(rng.permutation(len(X))[: self.max_rows])
+            X, y = X[kept], y[kept]
         if spec.largest is not None and len(X) > spec.largest:
             raise ValueError(
                 f"{self.name} takes at most {spec.largest} training rows, however: n={len(X)}; fit it to a "
-                "sample of them, or use another baseline"
+                f"sample of them, max_rows={spec.largest}, or use another baseline"
             )
         self.grid_ = read_grid(self.name, self.grid)
         self.one_target_ = y.ndim == 1

@@ -16,9 +16,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from embreg.commands import advise as _cli_advise
 from embreg.commands import claims as _cli_claims
 from embreg.commands import data as _cli_data
 from embreg.commands import embed as _cli_embed
+from embreg.commands import model as _cli_model
 from embreg.commands import models as _cli_models
 from embreg.commands import reproduce as _cli_reproduce
 from embreg.commands import store as _cli_store
@@ -113,6 +115,8 @@ def _parser() -> argparse.ArgumentParser:
     book.add_argument("--run", action="store_true", help="execute the profile's notebooks first")
     book.add_argument("--pdf", action="store_true", help="print the whole book as one PDF too")
 
+    _cli_advise.add(commands)
+    _cli_model.add(commands)
     _cli_claims.add(commands)
     _cli_reproduce.add(commands, [profile, root])
     _cli_models.add(commands)

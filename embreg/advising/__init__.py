@@ -1,0 +1,1 @@
+"""Behind `embreg.advice`: one table read, checked, compared and explained."""
