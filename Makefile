@@ -53,7 +53,7 @@ weights: setup  ## get and verify the model weights that tests and profile smoke
 data: setup  ## get and verify the ordinary tables and the C sources that tests read
 	$(BIN)/embreg data fetch
 
-book: weights  ## run the notebooks of profile offline and render the book
+book: weights data  ## run the notebooks of profile offline and render the book
 	$(BIN)/embreg models fetch --profile offline
 	$(OFFLINE) $(BIN)/embreg run --profile offline $(RUN_ARGS)
 	$(OFFLINE) $(BIN)/embreg book --profile offline

@@ -57,11 +57,15 @@ class EarlyLook:
         won, n = int(table["won"].sum()), len(table)
         word = "smoother" if self.z > 0 else "no smoother"
         near = "better" if self.knn_gap > 0 else "no better"
+        ends = table[["z", "knn_gap"]].agg(["min", "max"])
+        here = pd.Series({"z": self.z, "knn_gap": self.knn_gap})
+        beyond = bool(((here < ends.loc["min"]) | (here > ends.loc["max"])).any())
+        far = " None of them looked like this one: the chance is a guess." if beyond else ""
         sentence = (
             f"a look at {self.n} rows: y is {word} on φ_LLM than on φ_trad (Z = {self.z:.2f}), and nearest "
             f"neighbours predict it {near} (τ {self.knn_gap:+.2f}). An embedding helped on {won} of the {n} "
             f"tables measured for this; a look like this one gives it a chance of {100 * chance:.0f} % "
-            f"[{100 * low:.0f}, {100 * high:.0f}]."
+            f"[{100 * low:.0f}, {100 * high:.0f}].{far}"
         )
         return {
             "z": self.z, "knn_gap": self.knn_gap, "n": self.n, "left_out": self.left_out, "chance": chance,
