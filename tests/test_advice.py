@@ -153,7 +153,7 @@ def test_a_comparison_is_the_same_twice_and_paired():
 def test_out_of_fold_means_never_seen():
     """y is drawn apart from the columns: a model that had seen a row could know it, another cannot."""
     rng = np.random.default_rng(0)
-    table = pd.DataFrame({"a": rng.random(100), "b": rng.random(100), "y": rng.permutation(100.0)})
+    table = pd.DataFrame({"a": rng.random(100), "b": rng.random(100), "y": rng.permutation(100)})
     problem = problem_of(table, "y")
     trees = [c for c in candidates_of(problem, ["m"]) if c.name == "φ_trad, xgboost"]
     found = compare(Features(problem), trees, folds(100, repeats=2), total=10)
@@ -166,10 +166,10 @@ def test_out_of_fold_means_never_seen():
 def test_a_group_is_not_on_both_sides():
     """The noise of a group is learned from its other rows, unless they are kept apart."""
     rng = np.random.default_rng(0)
-    people = np.repeat(np.arange(40), 6)
-    place = rng.normal(size=40)[people]
+    people = np.repeat(np.arange(24), 10)
+    place = rng.normal(size=24)[people] + 1e-3 * rng.normal(size=240)
     table = pd.DataFrame(
-        {"person": [f"p{p}" for p in people], "mark": place, "y": rng.normal(size=40)[people]}
+        {"person": [f"p{p}" for p in people], "mark": place, "y": rng.normal(size=24)[people]}
     )
     together = advise(table, "y", drop=["person"], **FAST)
     apart = advise(table, "y", group="person", **FAST)
@@ -190,10 +190,10 @@ def test_time_runs_forward():
 
 def test_the_budget_is_kept_or_refused():
     started = time.perf_counter()
-    advice = advise(text_table(400), "y", heads=["ridge", "mlp"], budget=40, random_state=1)
+    advice = advise(text_table(200), "y", heads=["ridge"], budget=60, random_state=1)
     took = time.perf_counter() - started
-    assert took < 50 and advice.seconds < 48
-    assert advice.plan.estimate_s.sum() <= 41
+    assert advice.seconds <= took < 66
+    assert advice.plan.estimate_s.sum() <= 61
     with pytest.raises(ValueError, match="needs about"):
         advise(text_table(400), "y", budget=0.5)
 
