@@ -35,6 +35,7 @@ __all__ = [
     "Table",
     "TableSpec",
     "fetch_tables",
+    "is_here",
     "load_table",
 ]
 
@@ -94,6 +95,17 @@ def _read(spec: TableSpec) -> bytes | str:
     except FileNotFoundError:
         return ""
     return _fault(spec, data) or data
+
+
+def is_here(name: str) -> bool:
+    """Whether a table of `TABLES` is on this machine, whole.
+
+    Examples
+    --------
+    >>> is_here("coffee")
+    True
+    """
+    return isinstance(_read(TABLES[name]), bytes)
 
 
 def _install(spec: TableSpec, say: Callable[[str], None]) -> bytes:

@@ -23,6 +23,7 @@ from embreg.planning.cards import CARDS, SHARE, Card, find_card
 from embreg.planning.columns import Column, fitting
 from embreg.planning.costs import store_bytes
 from embreg.planning.memory import activations, place
+from embreg.planning.parts import parts_of
 from embreg.planning.words import summary
 from embreg.profiles import RunSpec
 from embreg.store import Row, Store
@@ -291,3 +292,26 @@ def test_a_slip_in_the_card_is_wrong_usage(
     assert main(["run", "--root", str(here), *arguments]) == 2
     out, err = capsys.readouterr()
     assert out == "" and answer in err and err.count("\n") == 1
+
+
+# --- one table -------------------------------------------------------------------------------------------
+
+MODEL = "all-MiniLM-L6-v2"
+
+
+def test_one_table_is_counted_with_its_free_text() -> None:
+    car = {"data": "hpo_tables/hpobench_car", "models": [MODEL], "n_samples": 120}
+    [part] = parts_of(car)
+    assert (part.total, part.format, part.task) == (120, "json:s", "hpo_tables/hpobench_car")
+    # The same rows as a chapter on measured tasks reads: embedded once for both.
+    [measured] = parts_of({"tasks": ["hpo_tables/hpobench_car"], "models": [f"{MODEL}:json:s"], "n": 120})
+    assert measured == part
+    assert parts_of({**car, "saved": "somewhere"}) == []
+    assert [p.total for p in parts_of({**car, "n_samples": 0})] == [1000]
+    assert [p.total for p in parts_of({**car, "data": "coffee"})] == [2 * 120]
+
+
+def test_a_file_is_counted_too(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("a,b,y\n" + "".join(f"{i / 7},{i % 5},{i}\n" for i in range(30)))
+    assert plan({"data": str(path), "models": [MODEL], "n_samples": 0}).rows == 30

@@ -81,7 +81,8 @@ def parts_of(parameters: Mapping[str, Any]) -> list[Part]:
     [(5, 300), (9, 300)]
     """
     models = [str(m) for m in several(parameters, "models", "model")]
-    found = [*_points(parameters, models), *_measured(parameters, models), *_balls(parameters, models)]
+    found = [*_points(parameters, models), *_measured(parameters, models), *_balls(parameters, models),
+             *_one_table(parameters, models)]  # fmt: skip
     random = [
         replace(part, weights="random", draw=draw)
         for part in found
@@ -148,6 +149,23 @@ def _balls(parameters: Mapping[str, Any], models: Sequence[str]) -> Iterator[Par
         yield Part(*written(model), int(parameters["ball_dof"]), rows, int(parameters["n_seeds"]))
 
 
+def _one_table(parameters: Mapping[str, Any], models: Sequence[str]) -> Iterator[Part]:
+    """Rows of one table, and its free text once more, which is shorter than a row."""
+    data = str(parameters.get("data") or "")
+    if not data or parameters.get("saved"):
+        return
+    from embreg.planning.rows import free_text, rows_of
+
+    n, table, most = 0, rows_of(data), int(parameters.get("n_samples") or 0)
+    for model in models:
+        form = written(model, "json:s")
+        if table is None:  # not on this machine yet: of the usual size
+            yield Part(*form, 20, most or 1000, 1)
+            continue
+        n = min(most or len(table), len(table))
+        yield Part(*form, 0, n, 1 + free_text(data), table=_digest(data), task=data)
+
+
 def written(model: str, style: str = "json") -> tuple[str, str]:
     """Model, and format, of what notebooks write in one.
 
@@ -167,10 +185,10 @@ def written(model: str, style: str = "json") -> tuple[str, str]:
 
 @lru_cache(maxsize=256)
 def _digest(task: str) -> str:
-    from embreg.families import family
+    from embreg.planning.rows import rows_of
 
-    group, _, one = task.partition("/")
-    text = family(group, [one])[0].rows.to_csv(index=False)
+    rows = rows_of(task)
+    text = "" if rows is None else rows.to_csv(index=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -105,7 +105,7 @@ def _folder(model: str) -> Path | None:
 @lru_cache(maxsize=256)
 def _texts(form: str, dof: int, task: str) -> tuple[str, ...]:
     """Rows of one kind, as strings of this format; whichever model reads them."""
-    from embreg.families import family
+    from embreg.planning.rows import rows_of
     from embreg.representation import Representation
     from embreg.serialize import serialize
 
@@ -115,9 +115,9 @@ def _texts(form: str, dof: int, task: str) -> tuple[str, ...]:
         written = Representation.of(f"any:{form}", missing="omit" if named else "null")
     except ValueError:  # the notebook's own word for a format, such as "auto"
         written = None
-    if task:
-        group, _, one = task.partition("/")
-        rows: Any = family(group, [one])[0].rows.head(_SAMPLE)
+    table = rows_of(task) if task else None
+    if table is not None:
+        rows: Any = table.head(_SAMPLE)
     else:
         rows = np.random.default_rng(0).uniform(-5, 5, (_SAMPLE, dof))
     return tuple(written.strings(rows) if written else serialize(rows))
