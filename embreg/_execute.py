@@ -22,7 +22,7 @@ from embreg._provenance import column_values, commit, cores, machine, models_use
 from embreg.keys import run_key
 from embreg.profiles import RunSpec, defaults_of
 
-__all__ = ["OWNER", "PROGRESS", "RunResult", "execute", "run_folder"]
+__all__ = ["OWNER", "PROGRESS", "RunResult", "execute", "execute_cells", "run_folder"]
 
 OWNER, PROGRESS, SCRATCH = ".owner", ".progress", ".scratch"  # of a run that is under way
 
@@ -104,7 +104,7 @@ def execute(
         with atomic_path(target, directory=True) as tmp:
             _open_to_readers(tmp)
             (tmp / OWNER).write_text(json.dumps(owner()))
-            notebook, error = _run(spec, source, tmp, threads)
+            notebook, error = execute_cells(spec, source, tmp, threads)
             seconds = time.perf_counter() - clock
             made = {
                 "run": spec.name,
@@ -175,8 +175,25 @@ def _finish(notebook: Any, made: dict[str, Any], folder: Path) -> None:
     (folder / "run.json").write_text(text + "\n", encoding="utf-8")
 
 
-def _run(spec: RunSpec, source: Path, folder: Path, threads: int) -> tuple[Any, str | None]:
-    """Executed notebook, cleaned, and its error in one line."""
+def execute_cells(spec: RunSpec, source: Path, folder: Path, threads: int) -> tuple[Any, str | None]:
+    """Execute a notebook with the parameters of a run, in a kernel of its own.
+
+    Parameters
+    ----------
+    spec : RunSpec
+    source : Path
+        The notebook.
+    folder : Path
+        Where what the notebook saves goes, and ``notebook.ipynb`` as papermill leaves it.
+    threads : int
+
+    Returns
+    -------
+    notebook : NotebookNode
+        Executed and cleaned; up to its error, where it has one.
+    error : str or None
+        In one line.
+    """
     try:
         import nbformat
         import papermill

@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import zipfile
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -194,6 +195,33 @@ def test_importing_embreg_loads_nothing_heavy() -> None:
         "xgboost",
     }
     assert not heavy & set(output.split())
+
+
+needs_hatchling = pytest.mark.skipif(
+    importlib.util.find_spec("hatchling") is None, reason="hatchling, which builds wheels, is not installed"
+)
+
+
+@needs_hatchling
+def test_a_wheel_has_what_the_package_reads(tmp_path: Path) -> None:
+    """Built without a network and unpacked: the notebook of the report is found where no checkout is."""
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    [wheel] = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    tracked = subprocess.run(
+        ["git", "ls-files", "embreg"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    missing = [name for name in tracked.stdout.splitlines() if not (tmp_path / "site" / name).is_file()]
+    assert not missing
+    code = "from embreg.advising.report import notebook_file; print(notebook_file())"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
+    found = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True,
+                           text=True, check=True).stdout.strip()  # fmt: skip
+    assert Path(found) == (tmp_path / "site/embreg/notebooks/16_your_data.ipynb").resolve()
+    assert Path(found).read_bytes() == (ROOT / "notebooks/16_your_data.ipynb").read_bytes()
 
 
 # --- make -------------------------------------------------------------------------------------------
