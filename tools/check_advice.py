@@ -28,7 +28,7 @@ from embreg.metrics import kendall_tau, score_all
 from embreg.tables import HELD_OUT, load_table
 
 MODEL = "all-MiniLM-L6-v2"
-ROWS = 400
+ROWS = 800
 OUT = Path(__file__).parents[1] / "book/results/advice.json"
 JOURNAL = Path("_build/advice.jsonl")
 

@@ -30,8 +30,8 @@ def numbers_of(column: pd.Series) -> np.ndarray:
 
     Examples
     --------
-    >>> numbers_of(pd.Series(["1", "1,234.5", "n/a", None, 7]))
-    array([   1. , 1234.5,    nan,    nan,    7. ])
+    >>> numbers_of(pd.Series(["1", "1,234.5", "n/a", None, 7])).tolist()
+    [1.0, 1234.5, nan, nan, 7.0]
     """
     if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_complex_dtype(column):
         return column.to_numpy(dtype=np.float64, na_value=np.nan)
