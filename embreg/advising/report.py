@@ -164,7 +164,7 @@ def _data(advice: Advice, table: pd.DataFrame | None, scratch: Path) -> str:
     if table is not None:
         # As text where cells are objects, so that any table can be written; gone when the report is made.
         frame = as_frame(table).copy()
-        for name in frame.columns[frame.dtypes == object]:
+        for name in (c for c in frame.columns if pd.api.types.is_object_dtype(frame[c])):
             frame[name] = frame[name].map(lambda v: None if v is None else str(v))
         frame.to_parquet(scratch / "table.parquet", index=False)
         return str(scratch / "table.parquet")
