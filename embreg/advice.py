@@ -226,7 +226,7 @@ def advise(
     heads : sequence of str, optional
         Some of ``ridge``, ``xgboost``, ``gp``, ``mlp``; default all.
     explain : bool
-        Also learning curve, importances and costs.
+        Also learning curve and importances.
     random_state : int
     say : callable
         Receives lines on what will be done, before it is.

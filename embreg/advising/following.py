@@ -40,7 +40,7 @@ def follow(
     cuts : sequence of Fold
     found : Judgement
     explain : bool
-        Also costs, learning curve and importances.
+        Also learning curve and importances.
     random_state : int
     deadline : float
         Of ``time.perf_counter()``: curve and importances are cut to end by then.
@@ -120,12 +120,12 @@ def _explained(
         "costs": pd.DataFrame(columns=["candidate", "ms_per_row", "low", "high"]),
         "cost_ratio": None,
     }
-    if not explain:
-        return nothing
     problem, first, out = features.problem, [cut for cut in cuts if cut.repeat == 0], dict(nothing)
     # A service's time is the network's, and every row sent anew would be paid for.
     if not any(is_service(c.model) for c in shown):
         out["costs"], out["cost_ratio"] = row_costs(fitted, problem.rows, slow=best_llm, fast=reference)
+    if not explain:
+        return out
     done = {(r["repeat"], r["fold"]) for r in outcome.records}
     first = [cut for cut in first if (cut.repeat, cut.number) in done]
     left = deadline - time.perf_counter()
