@@ -71,9 +71,9 @@ def _tau(y: np.ndarray, predicted: np.ndarray) -> float:
 def shown(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Facts and tables as the book's pages read them."""
     right, asked = sum(r["right"] for r in rows), sum(r["verdict"] in ("yes", "no") for r in rows)
-    text = (
-        f"The advice was right on {right} of {len(rows)} tables; it was a plain yes or no on {asked} of them."
-    )
+    text = f"It was right on {right} of {len(rows)} tables, and a plain yes or no on {asked} of them."
+    if left := [name for name in HELD_OUT if name not in {r["table"] for r in rows}]:
+        text += f" Not checked yet: {', '.join(left)}."
     head = [
         "table",
         "rows",

@@ -17,7 +17,7 @@ from embreg.advising.candidates import Candidate, head_of, parts_of, transformer
 from embreg.advising.folds import Fold
 from embreg.advising.problem import Problem
 
-__all__ = ["Features", "Outcome", "compare"]
+__all__ = ["Features", "Outcome", "compare", "quiet_gaps"]
 
 
 class Features:
@@ -73,14 +73,14 @@ class Features:
         key, (seen, block) = train.tobytes(), self._learned.get(part, (b"", np.empty(0)))
         if seen != key:
             made = transformer_of(part, self.problem.kinds, None)
-            with _quiet():
+            with quiet_gaps():
                 block = made.fit(self.problem.rows.iloc[train]).transform(self.problem.rows)
             self._learned[part] = key, block
         return block
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_gaps() -> Iterator[None]:
     """Without the warning that a column had no gap in training: a finding has said how gaps are read."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="column .* was complete in fit", category=UserWarning)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from embreg.advising.candidates import Candidate, pipeline_of
-from embreg.advising.comparing import Features, Outcome
+from embreg.advising.comparing import Features, Outcome, quiet_gaps
 from embreg.advising.folds import Fold
 from embreg.advising.problem import Problem
 from embreg.advising.scoreboard import choose, scoreboard_of
@@ -140,8 +140,9 @@ def _explained(
         model.fit(
             problem.rows.iloc[seen], problem.y[seen], head__residuals=outcome.residuals(best, problem.y)
         )
-        out["importance"] = importances(
-            model, problem.rows.iloc[cut.test], problem.y[cut.test],
-            budget_s=max(5.0, (deadline - time.perf_counter()) * 0.8), random_state=random_state,
-        )  # fmt: skip
+        with quiet_gaps():
+            out["importance"] = importances(
+                model, problem.rows.iloc[cut.test], problem.y[cut.test],
+                budget_s=max(5.0, (deadline - time.perf_counter()) * 0.8), random_state=random_state,
+            )  # fmt: skip
     return out
