@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -118,7 +119,7 @@ def advice_on(
     group: str = "",
     time: str = "",
     seed: int = 0,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] | None = None,
 ) -> tuple[Advice, pd.DataFrame | None]:
     """Advice that was saved, or a new one; and the table it is about, where that is at hand.
 
@@ -129,7 +130,7 @@ def advice_on(
     saved : str
         Folder of an advice that was given before: then nothing is computed.
     models, heads, budget, repeats, kinds, drop, group, time, say
-        As for `embreg.advise`; empty for none, or for its default.
+        As for `embreg.advise`; empty for none, or for its default. Without `say` it is printed.
     seed : int
         Of the draw of rows, of folds and of heads.
 
@@ -147,8 +148,13 @@ def advice_on(
     advice = advise(
         table, target, models=list(models) or DEFAULT, heads=list(heads) or None, budget=budget,
         repeats=repeats, kinds=dict(kinds or {}), drop=list(drop), group=group or None, time=time or None,
-        random_state=seed, say=say,
+        random_state=seed, say=say or _print,
     )  # fmt: skip
     # Handed over as a table, it is still known by the name of its file.
     path = data if is_file(data) and not n_samples else None
     return replace(advice, source=name, settings={**advice.settings, "path": path}), table
+
+
+def _print(text: str) -> None:
+    for line in text.splitlines():
+        print(textwrap.fill(line, 88, break_on_hyphens=False, subsequent_indent="  ", drop_whitespace=True))

@@ -50,7 +50,7 @@ def shown(table: pd.DataFrame) -> Any:
     from IPython.display import HTML
 
     with pd.option_context("display.max_colwidth", None):
-        return HTML(table.map(_cell).to_html(index=False, escape=True, border=0))
+        return HTML(table.map(_cell).to_html(index=False, escape=True, border=0, classes="embreg-text"))
 
 
 def _cell(value: Any) -> str:
