@@ -17,6 +17,14 @@
     sidebar.prepend(button);
   };
 
+  // A formula may be wider than the page and scroll by itself: then the keyboard has to reach it.
+  const focusable = () => {
+    const formulas = (found) =>
+      found.querySelectorAll('mjx-container[display="true"]').forEach((formula) => (formula.tabIndex = 0));
+    formulas(document);
+    new MutationObserver(() => formulas(document)).observe(document.body, { childList: true, subtree: true });
+  };
+
   document.addEventListener("DOMContentLoaded", () => {
     const sidebar = document.getElementById("pst-primary-sidebar");
     if (sidebar) {
@@ -24,6 +32,7 @@
       sidebar.setAttribute("aria-label", "Sidebar");
     }
     document.querySelectorAll("#pst-primary-sidebar, #pst-secondary-sidebar").forEach(addClose);
+    focusable();
     document.querySelectorAll(".bd-sidebar-primary li.has-children").forEach((item) => {
       const chapter = item.querySelector(":scope > a")?.textContent.trim();
       item.querySelector(":scope > details > summary")?.setAttribute("aria-label", `Pages below: ${chapter}`);
