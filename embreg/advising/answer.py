@@ -84,14 +84,10 @@ def answer_of(
             else "No number of rows within reach would decide a difference this small."
         )
         text = (
-            f"Undecided on {n:,} rows: {best_llm} is {_apart(d)} {reference}, the best without a language "
-            f"model, by {d} in τ, which holds both a gain and none ({ahead}). {rows}"
+            f"Undecided on {n:,} rows: from {reference}, the best without a language model, to {best_llm} τ "
+            f"changes by {d}, which holds both a gain and none ({ahead}). {rows}"
         )
     return text + _cost(ms_per_row, ratio, found.verdict)
-
-
-def _apart(d: Interval) -> str:
-    return "ahead of" if d.value > 0 else "not ahead of"
 
 
 def _cost(ms: float, ratio: Interval | None, verdict: str) -> str:

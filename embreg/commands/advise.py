@@ -43,7 +43,7 @@ def data_options(parser: argparse.ArgumentParser) -> None:
 def add(commands: Any) -> None:
     """Add the command to the subparsers `commands`."""
     advise = command(
-        commands, "advise", _advise, "will embeddings beat boosted trees on this table?",
+        commands, "advise", _advise, "say whether embeddings beat boosted trees on a table",
         "embreg advise houses.csv --target price",
         "embreg advise houses.csv --target price --budget 3m --report out/",
         "embreg advise reviews.jsonl --target stars --kind title=text --drop id",
